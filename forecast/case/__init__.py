@@ -1,0 +1,30 @@
+"""A case: a dyad with its signals, coding rules and questions, all of it data."""
+
+from forecast.case.loader import available_cases, load_case
+from forecast.case.schema import (
+    LADDERS,
+    LEVELS,
+    Case,
+    Component,
+    Composite,
+    Hold,
+    Question,
+    Side,
+    Signal,
+    Term,
+)
+
+__all__ = [
+    "LADDERS",
+    "LEVELS",
+    "Case",
+    "Component",
+    "Composite",
+    "Hold",
+    "Question",
+    "Side",
+    "Signal",
+    "Term",
+    "available_cases",
+    "load_case",
+]

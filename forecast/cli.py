@@ -1,0 +1,379 @@
+"""The command ``forecast``.
+
+Exit codes: 0 done, 1 the gate failed (nothing was published), 2 bad input, 3 output not writable, 4 another run is in
+progress. Progress goes to standard error, results to standard output; ``--json`` for a machine.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from forecast import __version__
+from forecast.errors import ForecastError
+
+if TYPE_CHECKING:
+    from forecast.case import Case
+    from forecast.inference import Settings
+    from forecast.run import ReportDefinition, Run
+
+GATE_FAILED = 1
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.action(arguments)
+    except ForecastError as error:
+        print(f"forecast: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        print("forecast: interrupted; nothing was published", file=sys.stderr)
+        return INTERRUPTED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="forecast", description="Bayesian forecasts of negotiations under threat.")
+    parser.add_argument("--version", action="version", version=f"forecast {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_fit_and_outlook(commands)
+    _add_case(commands)
+    _add_data(commands)
+    _add_priors(commands)
+    return parser
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser("run", help="data in, report out: the main job")
+    run.add_argument("case", nargs="?", help="a shipped case or the path of a case folder")
+    run.add_argument("--report", type=Path, metavar="FILE", help="a report definition (TOML) instead of the options")
+    run.add_argument("--out", type=Path, metavar="DIR", help="where the files go (default: out/CASE/AS-OF)")
+    run.add_argument("--next-run", metavar="TEXT", help="when the next issue is due, in words")
+    _add_fit_options(run)
+    _add_by(run)
+    _add_json(run)
+    run.set_defaults(action=_run)
+
+
+def _add_fit_and_outlook(commands: Any) -> None:
+    fit = commands.add_parser("fit", help="fit a rung and save its posterior")
+    fit.add_argument("case")
+    fit.add_argument("--out", type=Path, metavar="FILE", default=Path("posterior.nc"), help="posterior file (NetCDF)")
+    _add_fit_options(fit)
+    _add_json(fit)
+    fit.set_defaults(action=_fit)
+    outlook = commands.add_parser("outlook", help="answer the questions from a saved posterior")
+    outlook.add_argument("posterior", type=Path, help="a file made by `forecast fit` or `forecast run`")
+    outlook.add_argument("--case", metavar="CASE", help="the case, if it is not a shipped one")
+    outlook.add_argument("--out", type=Path, metavar="DIR", help="also write the report here")
+    outlook.add_argument("--priors", type=Path, metavar="DIR", help="folder of prior files (default: the shipped ones)")
+    _add_by(outlook)
+    _add_json(outlook)
+    outlook.set_defaults(action=_outlook)
+
+
+def _add_case(commands: Any) -> None:
+    cases = commands.add_parser("cases", help="list the shipped cases")
+    _add_json(cases)
+    cases.set_defaults(action=_cases)
+    case = commands.add_parser("case", help="look at a case").add_subparsers(required=True, metavar="ACTION")
+    show = case.add_parser("show", help="sides, signals, rules; with --weeks the coded weeks and what caused them")
+    show.add_argument("case")
+    show.add_argument("--weeks", action="store_true", help="print every step of the two ladders with its events")
+    show.add_argument("--as-of", metavar="TIME", help="code from what was known then")
+    _add_json(show)
+    show.set_defaults(action=_case_show)
+
+
+def _add_data(commands: Any) -> None:
+    data = commands.add_parser("data", help="look after the tables").add_subparsers(required=True, metavar="ACTION")
+    check = data.add_parser("check", help="check every row of a case's tables")
+    check.add_argument("case", help="a shipped case or the path of a case folder")
+    _add_json(check)
+    check.set_defaults(action=_data_check)
+
+
+def _add_priors(commands: Any) -> None:
+    priors = commands.add_parser("priors", help="look after the priors").add_subparsers(required=True, metavar="ACTION")
+    check = priors.add_parser("check", help="hold families to their statements, and the prior predictive to its ranges")
+    check.add_argument("--picture", type=Path, metavar="FILE", help="draw the prior predictive (SVG)")
+    show = priors.add_parser("show", help="print the priors with their reasons")
+    show.add_argument("name", nargs="?", help="one prior only")
+    for sub, action in ((check, _priors_check), (show, _priors_show)):
+        sub.add_argument("--priors", type=Path, metavar="DIR", help="folder of prior files (default: the shipped ones)")
+        _add_json(sub)
+        sub.set_defaults(action=action)
+
+
+def _add_fit_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--as-of", metavar="TIME", help="a date (its end, UTC) or a time with zone; default: end of the data"
+    )
+    parser.add_argument("--rung", metavar="R", help="model: R0, R1 or R3 (default: R3)")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of sampling and simulation")
+    parser.add_argument("--draws", type=int, metavar="N", help="draws per chain (default: 1000)")
+    parser.add_argument("--priors", type=Path, metavar="DIR", help="folder of prior files (default: the shipped ones)")
+
+
+def _add_by(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--by", type=_date, action="append", default=[], metavar="DATE", help="also answer by this date (repeatable)"
+    )
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        message = f"{text!r} is not a date like 2026-12-31"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from forecast.case import load_case
+    from forecast.models import get_rung
+    from forecast.run import finish, fit_case
+
+    definition = _definition(arguments)
+    case = load_case(definition.case)
+    get_rung(definition.rung)
+    fitted = fit_case(
+        case,
+        when=arguments.as_of,
+        rung=definition.rung,
+        settings=_settings(arguments, definition.seed),
+        by=definition.by,
+        priors_folder=arguments.priors,
+        say=_progress,
+    )
+    out = Path(definition.out or f"out/{case.id}/{fitted.history.vintage.day}")
+    run = finish(
+        fitted, by=definition.by, out=out, command=_command(arguments), next_run=definition.next_run, say=_progress
+    )
+    return _announce(run, as_json=arguments.json)
+
+
+def _definition(arguments: argparse.Namespace) -> "ReportDefinition":
+    """Merge a report definition with the options given on the command line, which win."""
+    from forecast.models import DEFAULT_RUNG
+    from forecast.run import ReportDefinition, load_definition
+
+    if (arguments.case is None) == (arguments.report is None):
+        message = "run: give either a case or --report FILE; `forecast cases` lists the shipped cases"
+        raise ForecastError(message)
+    if arguments.report is not None:
+        base = load_definition(arguments.report)
+    else:
+        base = ReportDefinition(case=arguments.case, rung=DEFAULT_RUNG)
+    given = {
+        "rung": arguments.rung,
+        "out": str(arguments.out) if arguments.out else None,
+        "by": (*base.by, *arguments.by) if arguments.by else None,
+        "next_run": arguments.next_run,
+    }
+    return base.model_copy(update={k: v for k, v in given.items() if v is not None})
+
+
+def _fit(arguments: argparse.Namespace) -> int:
+    from forecast.case import load_case
+    from forecast.inference import check_fit, gate, save_posterior
+    from forecast.models import DEFAULT_RUNG
+    from forecast.run import fit_case, posterior_metadata
+
+    fitted = fit_case(
+        load_case(arguments.case),
+        when=arguments.as_of,
+        rung=arguments.rung or DEFAULT_RUNG,
+        settings=_settings(arguments, None),
+        priors_folder=arguments.priors,
+        say=_progress,
+    )
+    checks = check_fit(fitted)
+    status = gate(checks)
+    found = {c.name: {"value": c.value, "status": c.status, "where": c.where} for c in checks}
+    if status != "fail":
+        save_posterior(fitted, arguments.out, metadata=posterior_metadata(fitted))
+    lines = [f"{c.label}: {c.value:.4g} ({c.status}; {c.where})" for c in checks]
+    saved = str(arguments.out) if status != "fail" else None
+    _show(
+        {"gate": status, "checks": found, "posterior": saved},
+        [*lines, f"gate: {status}", f"posterior: {saved}"],
+        arguments.json,
+    )
+    return GATE_FAILED if status == "fail" else 0
+
+
+def _outlook(arguments: argparse.Namespace) -> int:
+    from forecast.case import load_case
+    from forecast.inference import load_posterior
+    from forecast.outlook import build_outlook
+    from forecast.run import finish, refit_from_file
+
+    case = load_case(arguments.case or load_posterior(arguments.posterior).metadata["case"])
+    by = tuple(arguments.by)
+    fitted = refit_from_file(case, arguments.posterior, by=by, priors_folder=arguments.priors)
+    if arguments.out is not None:
+        return _announce(
+            finish(fitted, by=by, out=arguments.out, command=_command(arguments), say=_progress), as_json=arguments.json
+        )
+    outlook = build_outlook(fitted, by=by)
+    table = outlook.table()
+    _show(
+        json.loads(table.to_json(orient="records", date_format="iso")), [table.to_string(index=False)], arguments.json
+    )
+    return GATE_FAILED if outlook.gate == "fail" else 0
+
+
+def _cases(arguments: argparse.Namespace) -> int:
+    from forecast.case import available_cases, load_case
+
+    cases = {name: load_case(name).title for name in available_cases()}
+    _show(cases, [f"{name}  {title}" for name, title in cases.items()], arguments.json)
+    return 0
+
+
+def _case_show(arguments: argparse.Namespace) -> int:
+    from forecast.case import load_case
+
+    case = load_case(arguments.case)
+    if not arguments.weeks:
+        _show(case.model_dump(mode="json", exclude={"folder"}), _case_lines(case), arguments.json)
+        return 0
+    from forecast.models import build_history
+    from forecast.observations import as_of
+    from forecast.outlook.describe import coded_history
+
+    shown = coded_history(build_history(as_of(case, arguments.as_of), plan_weeks=1))
+    lines = []
+    for step in shown["steps"]:
+        lines.append(f"{step['week']}  {step['ladder']}: {step['from']} -> {step['to']}")
+        lines += [f"    {e['date']}  {e['id']}  {e['signal']} ({e['side']}): {e['note']}" for e in step["events"]]
+    _show(shown, lines, arguments.json)
+    return 0
+
+
+def _case_lines(case: "Case") -> list[str]:
+    holds = [f"  {h.level or h.mark}: {', '.join(h.opened_by)}; {h.reason}" for h in case.holds]
+    return [
+        f"{case.id}: {case.title}",
+        case.summary,
+        "sides: " + "; ".join(f"{s.label} ({s.role})" for s in case.sides),
+        f"coded: {case.grid_start} to {case.coded_until}",
+        f"signals: {', '.join(s.id for s in case.signals)}",
+        f"composites: {', '.join(c.id for c in case.composites)}",
+        f"questions: {', '.join(q.id for q in case.questions)}; horizons {', '.join(map(str, case.horizons))} weeks",
+        "coding rules:",
+        *holds,
+    ]
+
+
+def _data_check(arguments: argparse.Namespace) -> int:
+    from forecast.case import load_case
+    from forecast.observations.tables import check_values, read_breakdowns, read_episodes, read_observations
+
+    case = load_case(arguments.case)
+    observations = read_observations(case)
+    check_values(case, observations)
+    rows = {name: int(n) for name, n in observations["file"].value_counts().sort_index().items()}
+    rows |= {"episodes": len(read_episodes(case)), "breakdowns": len(read_breakdowns(case))}
+    _show(rows, [*(f"{name}: {n} rows" for name, n in rows.items()), "all rows are in order"], arguments.json)
+    return 0
+
+
+def _priors_check(arguments: argparse.Namespace) -> int:
+    from forecast.models import check_priors, load_priors
+    from forecast.outlook.prior_predictive import draw_picture, prior_predictive
+
+    priors = load_priors(arguments.priors)
+    checks = check_priors(priors)
+    predicted = prior_predictive(priors)
+    if arguments.picture is not None:
+        draw_picture(predicted, arguments.picture)
+    lines = [f"{c.block}.{c.name}: stated {c.stated}, implied {c.implied}" for c in checks if not c.ok]
+    lines += [
+        f"{p.name}: {p.median:.0%} (90 % {p.lower:.0%} to {p.upper:.0%}); range {p.range[0]:.0%} to {p.range[1]:.0%}"
+        f"{'' if p.ok else ': OUTSIDE'}"
+        for p in predicted
+    ]
+    good = all(c.ok for c in checks) and all(p.ok for p in predicted)
+    lines.append(f"{sum(c.ok for c in checks)} of {len(checks)} priors reproduce their statements")
+    shown = {
+        "statements": {f"{c.block}.{c.name}": c.ok for c in checks},
+        "predictive": {p.name: {"median": p.median, "lower": p.lower, "upper": p.upper, "ok": p.ok} for p in predicted},
+    }
+    _show(shown, lines, arguments.json)
+    return 0 if good else ForecastError.exit_code
+
+
+def _priors_show(arguments: argparse.Namespace) -> int:
+    from forecast.models import load_priors
+
+    priors = load_priors(arguments.priors)
+    if arguments.name:
+        chosen = {arguments.name: priors[arguments.name]}
+    else:
+        chosen = {f"{b}.{n}": p for b, ps in priors.blocks.items() for n, p in ps.items()}
+    lines = [
+        f"{n}\n  {p.family} {dict(p.parameters)}\n  {p.statement}\n  {p.rationale}\n  {p.source}"
+        for n, p in chosen.items()
+    ]
+    _show({n: p.model_dump(mode="json") for n, p in chosen.items()}, lines, arguments.json)
+    return 0
+
+
+def _settings(arguments: argparse.Namespace, seed: int | None) -> "Settings":
+    from forecast.inference import Settings
+
+    given = {"seed": arguments.seed if arguments.seed is not None else seed, "draws": arguments.draws}
+    return Settings(**{k: v for k, v in given.items() if v is not None})
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """Write the command without its output folder, which does not bear on the numbers."""
+    shown = {
+        k: v for k, v in vars(arguments).items() if k not in ("action", "out", "json") and v not in (None, [], False)
+    }
+    return "forecast " + " ".join(f"{k.replace('_', '-')}={_plain(v)}" for k, v in sorted(shown.items()))
+
+
+def _plain(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _announce(run: "Run", *, as_json: bool) -> int:
+    """Print the headlines and where the files are, or what failed."""
+    failed = [c for c in run.outlook.checks if c.status == "fail"]
+    if failed:
+        for check in failed:
+            _progress(f"{check.label}: {check.value:.4g} at {check.where} fails the gate (limit {check.fail:g})")
+        _progress("the gate failed: nothing was published; more draws (--draws) may mend it")
+        return GATE_FAILED
+    files = {name: str(path) for name, path in run.files.items()}
+    headlines = [h["sentence"] for h in run.document["headlines"]]
+    stale = run.document["issue"]["staleness"]
+    notes = [stale["text"]] if stale["status"] != "fresh" else []
+    shown = {"gate": run.outlook.gate, "headlines": run.document["headlines"], "files": files}
+    _show(shown, [*headlines, *notes, f"gate: {run.outlook.gate}", *files.values()], as_json)
+    return 0
+
+
+def _show(data: Any, lines: list[str], as_json: bool) -> None:  # noqa: FBT001 - a private two-way printer
+    print(json.dumps(data, indent=1, ensure_ascii=False) if as_json else "\n".join(lines))
+
+
+def _progress(line: str) -> None:
+    print(f"forecast: {line}", file=sys.stderr, flush=True)

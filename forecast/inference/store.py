@@ -1,0 +1,108 @@
+"""Save and load posteriors: NetCDF by h5netcdf, written beside and renamed, metadata as one JSON string.
+
+The file is a tree with the groups ``posterior`` and ``sample_stats``; names, dimensions and units are those of
+:mod:`forecast.inference.schema`.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import xarray as xr
+
+from forecast.errors import OutputError, PosteriorError
+from forecast.inference.fit import Fit
+from forecast.inference.schema import ATTRIBUTE, SAMPLE_DIMS, SAMPLE_STATS, SCHEMA, VARIABLES
+
+_ENGINE: Literal["h5netcdf"] = "h5netcdf"
+
+
+def save_posterior(fit: Fit, path: Path, *, metadata: Mapping[str, Any]) -> Path:
+    """Write a fit's draws to ``path``, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written to.
+    """
+    posterior = fit.posterior.copy()
+    for name, (_, unit) in VARIABLES[fit.rung.name].items():
+        posterior[name].attrs = {"units": unit}
+    stats = fit.sample_stats.assign(diverging=fit.sample_stats["diverging"].astype("int8"))
+    tree = xr.DataTree.from_dict({"/posterior": posterior, "/sample_stats": stats})
+    tree.attrs = {ATTRIBUTE: json.dumps({"schema": SCHEMA, "rung": fit.rung.name, **metadata}, sort_keys=True)}
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        tree.to_netcdf(str(part), engine=_ENGINE)
+        part.replace(path)
+    except OSError as error:
+        message = f"{path}: cannot be written ({error.strerror or error}); choose another place with --out"
+        raise OutputError(message) from None
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPosterior:
+    """A posterior file in memory: draws [chain, draw, ...], the sampler's record, and what was saved with them."""
+
+    posterior: xr.Dataset
+    sample_stats: xr.Dataset
+    metadata: dict[str, Any]
+
+
+def load_posterior(path: Path) -> SavedPosterior:
+    """Read a posterior file and close it.
+
+    Raises
+    ------
+    PosteriorError
+        The file is missing, is not NetCDF, is cut short, or follows another schema.
+    """
+    try:
+        with xr.open_datatree(path, engine=_ENGINE) as tree:
+            metadata = json.loads(tree.attrs[ATTRIBUTE])
+            posterior = tree["posterior"].to_dataset().load()
+            stats = tree["sample_stats"].to_dataset().load()
+    except FileNotFoundError:
+        message = f"{path}: no such posterior file; make one with `forecast fit`"
+        raise PosteriorError(message) from None
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        message = f"{path}: not a posterior file, or a damaged one ({error}); make it anew with `forecast fit`"
+        raise PosteriorError(message) from None
+    _check_schema(path, posterior, stats, metadata)
+    return SavedPosterior(_bare(posterior), _with_flags(_bare(stats)), metadata)
+
+
+def _with_flags(stats: xr.Dataset) -> xr.Dataset:
+    """NetCDF has no booleans: divergences are kept as 0 and 1."""
+    return stats.assign(diverging=stats["diverging"].astype(bool))
+
+
+def _bare(dataset: xr.Dataset) -> xr.Dataset:
+    """Drop units and encodings, so that loaded draws equal those that were saved."""
+    bare = dataset.drop_attrs()
+    bare.encoding = {}
+    for variable in bare.variables.values():
+        variable.encoding = {}
+    return bare
+
+
+def _check_schema(path: Path, posterior: xr.Dataset, stats: xr.Dataset, metadata: Mapping[str, Any]) -> None:
+    if metadata.get("schema") != SCHEMA or metadata.get("rung") not in VARIABLES:
+        found = f"{metadata.get('schema')}, rung {metadata.get('rung')}"
+        message = f"{path}: schema {found}; this version reads {SCHEMA}: fit again"
+        raise PosteriorError(message)
+    for name, (dims, _) in VARIABLES[metadata["rung"]].items():
+        if name not in posterior or posterior[name].dims != (*SAMPLE_DIMS, *dims):
+            shown = posterior[name].dims if name in posterior else "missing"
+            message = f"{path}, variable {name!r}: dims {shown}, expected {(*SAMPLE_DIMS, *dims)}; fit again"
+            raise PosteriorError(message)
+    absent = set(SAMPLE_STATS) - set(stats.data_vars)
+    if absent:
+        message = f"{path}: sample_stats lacks {sorted(absent)}; fit again"
+        raise PosteriorError(message)

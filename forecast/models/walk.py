@@ -1,0 +1,188 @@
+"""Carry the ladders forward: one step of a rung's own generative process, for many paths of many draws at once.
+
+A walker holds the state of all paths [draw, path] and advances it by a week. Its hazards are those of the fit (same
+features, same tables); whatever drives them (mediation, composites, durations, deadlines, the term of office) is
+carried along.
+"""
+
+from typing import Protocol
+
+import numpy as np
+import xarray as xr
+
+from forecast.case import LADDERS
+from forecast.models.base_rate import BANDS
+from forecast.models.history import Origin, feature_array
+from forecast.models.moves import (
+    COMPREHENSIVE,
+    LIMITED,
+    MOVE_NAMES,
+    MOVES,
+    NONE,
+    TALKS,
+    allowed,
+    driver_placement,
+    ladder_moves,
+    placement,
+)
+
+
+class Walker(Protocol):
+    """Something that can be asked for the next week of all paths."""
+
+    diplomacy: np.ndarray
+    force: np.ndarray
+
+    def step(self, week: int) -> None:
+        """Advance every path by step ``week`` (counted from 0); levels [draw, path] are then those at its end."""
+
+
+class HazardWalker:
+    """Paths of the hazard rungs (R1, R3).
+
+    Parameters
+    ----------
+    draws
+        Posterior draws with the dimension ``sample``.
+    origin
+        Where the paths start.
+    paths
+        Paths per draw.
+    rng
+        Source of randomness.
+    """
+
+    def __init__(self, draws: xr.Dataset, origin: Origin, *, paths: int, rng: np.random.Generator) -> None:
+        self._origin = origin
+        self._rng = rng
+        shape = (draws.sizes["sample"], paths)
+        self._base = _base_with_own_dyad(draws)[:, None, :]
+        self._weights = np.tensordot(_values(draws, "term"), placement(), axes=([1], [2]))
+        self._chance = {str(n): _values(draws, "chance")[:, [j]] for j, n in enumerate(draws["chance_of"].values)}
+        self.diplomacy = np.full(shape, origin.diplomacy)
+        self.force = np.full(shape, origin.force)
+        self._weeks = {"diplomacy": np.full(shape, origin.diplomacy_weeks), "force": np.full(shape, origin.force_weeks)}
+        self._mediation = np.full(shape, origin.mediation)
+        self._composites = _Composites(draws, origin, shape) if "driver" in draws else None
+
+    def step(self, week: int) -> None:
+        """Advance every path by one step of the origin's plan."""
+        exposure = float(self._origin.exposure[week])
+        eta = self._log_odds(week) + np.log(exposure)
+        before = {"diplomacy": self.diplomacy, "force": self.force}
+        after = {ladder: self._moved(ladder, before[ladder], eta) for ladder in LADDERS}
+        for ladder in LADDERS:
+            stayed = after[ladder] == before[ladder]
+            self._weeks[ladder] = np.where(stayed, self._weeks[ladder] + exposure, exposure)
+        self.diplomacy, self.force = after["diplomacy"], after["force"]
+        persists, starts = self._chance["mediation_persists"], self._chance["mediation_starts"]
+        self._mediation = self._rng.random(self._mediation.shape) < np.where(self._mediation, persists, starts)
+        if self._composites is not None:
+            self._composites.step(self._rng)
+
+    def _log_odds(self, week: int) -> np.ndarray:
+        plan = self._origin.plan
+        features = feature_array(
+            diplomacy=self.diplomacy,
+            force=self.force,
+            diplomacy_weeks=self._weeks["diplomacy"],
+            force_weeks=self._weeks["force"],
+            mediation=self._mediation,
+            deadline=plan.deadline[week],
+            hard_deadline=plan.hard_deadline[week],
+            log_term_left=plan.log_term_left[week],
+        )
+        eta = self._base + features @ self._weights
+        return eta if self._composites is None else eta + self._composites.log_odds()
+
+    def _moved(self, ladder: str, level: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """Draw the move of each path and return the new levels."""
+        moves = ladder_moves(ladder)
+        odds = np.where(allowed(ladder, level), np.exp(eta[..., list(moves)]), 0.0)
+        cumulative = np.cumsum(odds, axis=-1)
+        drawn = self._rng.random(level.shape) * (1.0 + cumulative[..., -1]) - 1.0
+        made = (drawn[..., None] >= cumulative).sum(axis=-1)  # drawn < 0 is staying; made counts the moves passed over
+        targets = np.array([MOVES[i].target for i in moves])
+        new = np.where(drawn < 0, level, targets[np.minimum(made, len(moves) - 1)])
+        if ladder == "diplomacy":
+            lapsed = (level >= LIMITED) & (new == NONE)
+            to_talks = self._rng.random(level.shape) < self._chance["lapse_to_talks"]
+            new = np.where(lapsed & to_talks, TALKS, new)
+        return new
+
+
+class _Composites:
+    """First-order autoregressions of the composites [draw, path, composite] and their part of the log-odds."""
+
+    def __init__(self, draws: xr.Dataset, origin: Origin, shape: tuple[int, int]) -> None:
+        self._persistence = _values(draws, "persistence")[:, None, :]
+        self._innovation = _values(draws, "innovation")[:, None, :]
+        self._effects = _values(draws, "driver") @ driver_placement()
+        self._values = np.broadcast_to(origin.composites, (*shape, len(origin.composites))).copy()
+
+    def log_odds(self) -> np.ndarray:
+        """Contribution to every move's log-odds [draw, path, move]."""
+        return np.asarray(self._values @ self._effects)
+
+    def step(self, rng: np.random.Generator) -> None:
+        """Advance by one week."""
+        self._values *= self._persistence
+        self._values += self._innovation * rng.standard_normal(self._values.shape)
+
+
+class BaseRateWalker:
+    """Paths of R0: a first deal and a first escalation, independent, each uniform within its band.
+
+    A base rate knows first passages only: after one, the level stays where it is.
+    """
+
+    def __init__(self, draws: xr.Dataset, origin: Origin, *, paths: int, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._deal = _values(draws, "deal")
+        self._escalation = _values(draws, "escalation")
+        shape = (draws.sizes["sample"], paths)
+        self.diplomacy = np.full(shape, origin.diplomacy)
+        self.force = np.full(shape, origin.force)
+        self._start = (origin.diplomacy, origin.force)
+
+    def step(self, week: int) -> None:
+        """Advance every path by one week; beyond the last band its rate goes on."""
+        band, passed = _band_of(week)
+        width = BANDS[band] - (BANDS[band - 1] if band else 0)
+        kinds = _weekly(self._deal[:, band, 1:], width, passed)
+        drawn = self._rng.random(self.diplomacy.shape)
+        waiting = self.diplomacy == self._start[0]
+        limited, either = kinds[:, [0]], kinds.sum(axis=1, keepdims=True)
+        new = np.where(drawn < limited, max(LIMITED, min(self._start[0] + 1, COMPREHENSIVE)), COMPREHENSIVE)
+        self.diplomacy = np.where(waiting & (drawn < either), new, self.diplomacy)
+        rate = _weekly(self._escalation[:, band, 1:], width, passed)
+        escalates = (self.force == self._start[1]) & (self._rng.random(self.force.shape) < rate)
+        self.force = np.where(escalates, self._start[1] + 1, self.force)
+
+
+def _weekly(chance: np.ndarray, width: int, passed: int) -> np.ndarray:
+    """Chance in one week of a band, given nothing before, when the band's chance is spread evenly over its weeks."""
+    survived = 1.0 - chance.sum(axis=1, keepdims=True) * passed / width
+    return np.asarray(chance / width / np.maximum(survived, 1e-12))
+
+
+def _band_of(week: int) -> tuple[int, int]:
+    """Index of the band that a week lies in, and how many of the band's weeks are over when it begins."""
+    for band, end in enumerate(BANDS):
+        if week < end:
+            return band, week - (BANDS[band - 1] if band else 0)
+    width = BANDS[-1] - BANDS[-2]
+    return len(BANDS) - 1, (week - BANDS[-2]) % width
+
+
+def _base_with_own_dyad(draws: xr.Dataset) -> np.ndarray:
+    """Base log-odds plus the case's own dyad effects [draw, move]."""
+    base = _values(draws, "base").copy()
+    own = _values(draws, "dyad_effect")[:, 0, :]
+    for name, column in (("limited", 0), ("comprehensive", 0), ("collapse", 1)):
+        base[:, MOVE_NAMES.index(name)] += own[:, column]
+    return base
+
+
+def _values(draws: xr.Dataset, name: str) -> np.ndarray:
+    return np.asarray(draws[name].transpose("sample", ...).values, dtype=float)

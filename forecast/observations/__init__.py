@@ -1,0 +1,18 @@
+"""Observations, vintages and the weekly grid. ``as_of`` is the only door to data."""
+
+from forecast.observations.composites import WeeklyComposites, weekly_composites
+from forecast.observations.ladders import CodedWeeks, Interval, code_weeks, intervals_of, week_ends
+from forecast.observations.vintage import Vintage, as_of, parse_instant
+
+__all__ = [
+    "CodedWeeks",
+    "Interval",
+    "Vintage",
+    "WeeklyComposites",
+    "as_of",
+    "code_weeks",
+    "intervals_of",
+    "parse_instant",
+    "week_ends",
+    "weekly_composites",
+]

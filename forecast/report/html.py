@@ -1,0 +1,47 @@
+"""The report as one HTML file that works offline: inline pictures, inline styles, no script, nothing to fetch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from forecast.report.charts import RECENT_WEEKS, pictures
+from forecast.report.formats import FILTERS, percent_range
+from forecast.report.sources import split_sources
+from forecast.report.tables import checkpoints, levels_of, mark_spells, probability_grid, rug_label, side_label
+
+
+def render_html(document: Mapping[str, Any]) -> str:
+    """Render an outlook document as one self-contained HTML page.
+
+    Parameters
+    ----------
+    document : Mapping
+        An outlook document of schema ``forecast-outlook/1``. Its shape is trusted; its strings are escaped.
+
+    Returns
+    -------
+    str
+        The page. The same document gives the same text.
+    """
+    environment = Environment(
+        loader=PackageLoader("forecast.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    case = document["case"]
+    environment.filters |= {**FILTERS, "side": lambda side: side_label(case, side), "sources": split_sources}
+    return environment.get_template("report.html.jinja").render(
+        document=document,
+        pictures=pictures(document),
+        recent_weeks=RECENT_WEEKS,
+        checkpoints=checkpoints,
+        levels_of=levels_of,
+        mark_spells=mark_spells,
+        percent_range=percent_range,
+        probability_grid=probability_grid,
+        rug_label=rug_label,
+    )

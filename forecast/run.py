@@ -1,0 +1,207 @@
+"""One run, end to end: vintage, fit, outlook, gate, files. The command line and the scheduler both call it.
+
+Files are written to a hidden folder beside their place and moved there when all are whole, under a lock; a run that is
+killed leaves the previous issue as it was.
+"""
+
+import fcntl
+import json
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from forecast.case import Case
+from forecast.errors import BusyError, CaseError, OutputError, PosteriorError, at
+from forecast.inference import Fit, Settings, fit, load_posterior, manifest, save_posterior
+from forecast.models import DEFAULT_RUNG, build_history, get_rung, load_priors
+from forecast.observations import Vintage, as_of
+from forecast.outlook import Outlook, build_outlook, plan_weeks_for, to_document
+
+FILES = ("report.html", "report.md", "outlook.json", "posterior.nc")
+Say = Callable[[str], None]
+
+
+class ReportDefinition(BaseModel):
+    """What a scheduled report is: a file of ``reports/``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    case: str
+    rung: str = DEFAULT_RUNG
+    out: str | None = None
+    by: tuple[date, ...] = ()
+    next_run: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run: its answers, the document, and the files if it passed the gate."""
+
+    outlook: Outlook
+    document: dict[str, Any]
+    files: dict[str, Path]
+
+
+def load_definition(path: Path) -> ReportDefinition:
+    """Read a report definition; CaseError names file and field."""
+    try:
+        return ReportDefinition.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        message = f"{path}: cannot be read ({error.strerror}); give the path of a report definition"
+        raise CaseError(message) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"{path}: not valid TOML: {error}"
+        raise CaseError(message) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = f"{at(path, field='.'.join(str(p) for p in first['loc']))}: {first['msg']}"
+        raise CaseError(message) from None
+
+
+def fit_case(
+    case: Case,
+    *,
+    when: str | None = None,
+    rung: str = DEFAULT_RUNG,
+    settings: Settings | None = None,
+    by: tuple[date, ...] = (),
+    priors_folder: Path | None = None,
+    say: Say | None = None,
+) -> Fit:
+    """Fit a rung to everything known about a case at an as-of time (default: the last day it is coded to)."""
+    vintage = as_of(case, when)
+    return fit(
+        get_rung(rung),
+        build_history(vintage, plan_weeks=_plan_weeks(vintage, by)),
+        priors=load_priors(priors_folder),
+        settings=settings,
+        report=say,
+    )
+
+
+def refit_from_file(case: Case, path: Path, *, by: tuple[date, ...] = (), priors_folder: Path | None = None) -> Fit:
+    """Put a saved posterior back on its vintage, provided that the data are still those it was fitted to.
+
+    Raises
+    ------
+    PosteriorError
+        The file is damaged, or data or priors have changed since.
+    """
+    saved = load_posterior(path)
+    vintage = as_of(case, saved.metadata["as_of"])
+    priors = load_priors(priors_folder)
+    for what, now in (("data_digest", vintage.digest()), ("prior_digest", priors.digest())):
+        if saved.metadata[what] != now:
+            message = (
+                f"{path}: {what.replace('_', ' ')} has changed since this posterior was made; run `forecast fit` again"
+            )
+            raise PosteriorError(message)
+    return Fit(
+        rung=get_rung(saved.metadata["rung"]),
+        history=build_history(vintage, plan_weeks=_plan_weeks(vintage, by)),
+        priors=priors,
+        settings=Settings(**{k: saved.metadata[k] for k in ("seed", "draws", "tune", "chains")}),
+        posterior=saved.posterior,
+        sample_stats=saved.sample_stats,
+    )
+
+
+def finish(
+    fitted: Fit, *, by: tuple[date, ...], out: Path, command: str, next_run: str | None = None, say: Say | None = None
+) -> Run:
+    """Answer the questions and, unless the gate fails, publish the files in ``out``."""
+    (say or _silent)("simulating both ladders")
+    outlook = build_outlook(fitted, by=by)
+    document = to_document(
+        outlook, run_manifest=manifest(fitted, command=command), run_at=datetime.now(UTC), next_run=next_run
+    )
+    if outlook.gate == "fail":
+        return Run(outlook, document, {})
+    return Run(outlook, document, publish(fitted, document, out))
+
+
+def publish(fitted: Fit, document: Mapping[str, Any], out: Path) -> dict[str, Path]:
+    """Write report, numbers and posterior into ``out``, all or nothing."""
+    from forecast.report import render_html, render_markdown
+
+    with output_folder(out) as folder:
+        (folder / "report.html").write_text(render_html(document), encoding="utf-8")
+        (folder / "report.md").write_text(render_markdown(document), encoding="utf-8")
+        (folder / "outlook.json").write_text(to_json(document), encoding="utf-8")
+        save_posterior(fitted, folder / "posterior.nc", metadata=posterior_metadata(fitted))
+    return {name: out / name for name in FILES}
+
+
+def to_json(document: Mapping[str, Any]) -> str:
+    """Write JSON that is the same for the same document."""
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def posterior_metadata(fitted: Fit) -> dict[str, Any]:
+    """What a posterior file says about itself: enough to rebuild its vintage and to tell whether that has changed."""
+    vintage = fitted.history.vintage
+    settings = fitted.settings
+    return {
+        "case": vintage.case.id,
+        "as_of": vintage.instant.isoformat(),
+        "data_digest": vintage.digest(),
+        "prior_digest": fitted.priors.digest(),
+        "seed": settings.seed,
+        "draws": settings.draws,
+        "tune": settings.tune,
+        "chains": settings.chains,
+    }
+
+
+@contextmanager
+def output_folder(out: Path) -> Iterator[Path]:
+    """Yield a scratch folder whose files replace those of ``out`` once the block has ended well.
+
+    Raises
+    ------
+    OutputError
+        ``out`` cannot be made or written to.
+    BusyError
+        Another run is writing there.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / ".lock").open("w")
+    except OSError as error:
+        message = f"{out}: cannot write here ({error.strerror}); choose another folder with --out"
+        raise OutputError(message) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"{out}: another run is writing here; wait for it, or choose another folder with --out"
+            raise BusyError(message) from None
+        for left in out.glob(".part-*"):  # of a run that was killed
+            shutil.rmtree(left)
+        scratch = Path(tempfile.mkdtemp(dir=out, prefix=".part-"))
+        try:
+            yield scratch
+            for file in sorted(scratch.iterdir()):
+                file.replace(out / file.name)
+        except OSError as error:
+            message = f"{out}: writing failed ({error.strerror}); what was there before is untouched"
+            raise OutputError(message) from None
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _plan_weeks(vintage: Vintage, by: tuple[date, ...]) -> int:
+    lasting = max((q.lasting_weeks or 0 for q in vintage.case.questions), default=0)
+    return plan_weeks_for(vintage.case.horizons, lasting, vintage.day, by)
+
+
+def _silent(_line: str) -> None:
+    """Say nothing."""

@@ -1,0 +1,173 @@
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from pydantic import ValidationError
+
+from forecast.case import LADDERS, LEVELS, Case, load_case
+from forecast.errors import CaseError
+from tests.conftest import TinyCase
+
+type Edit = tuple[str, str, str]
+
+
+def edited(tiny_case: TinyCase, file: str, old: str, new: str) -> Case:
+    """Load the small case with one passage of one file replaced."""
+    path = tiny_case.folder / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    return load_case(tiny_case.folder)
+
+
+# --- unknown keys and wrong types: a typo never passes as a default --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "field"),
+    [
+        ("case.toml", "media_weeks", "media_week", r"media_weeks"),
+        ("case.toml", "title =", 'colour = "red"\ntitle =', r"colour"),
+        ("case.toml", 'role = "target"', 'role = "target"\nflag = "red"', r"sides\.1\.flag"),
+        ("case.toml", "ends = 2024-05-01", "end = 2024-05-01", r"terms\.0\."),
+        ("signals.toml", 'likelihood = "log_student_t"', 'liklihood = "count"', r"signals\.0\.liklihood"),
+        ("coding.toml", "for_days = 21", "days = 21", r"holds\.0\.days"),
+        ("coding.toml", "weeks = 4,", "weeks = 4, lag = 1,", r"composites\.0\.components\.0\.lag"),
+        ("questions.toml", "headline = true", "headlines = true", r"questions\.0\.headlines"),
+        ("case.toml", "grid_start = 2020-01-04", 'grid_start = "early 2020"', r"grid_start"),
+        ("case.toml", "media_weeks = 12", "media_weeks = 0", r"media_weeks"),
+        ("case.toml", "sieges = 0.5", 'sieges = "half"', r"reference_weights\.sieges"),
+        ("case.toml", 'dyads = ["Freedonia-Sylvania"]', "dyads = []", r"dyads"),
+        ("case.toml", 'observations = ["data/acts.csv", "data/prices.csv"]', "observations = []", r"observations"),
+        ("signals.toml", 'kind = "event"', 'kind = "happening"', r"signals\.2\.kind"),
+        ("signals.toml", 'likelihood = "log_student_t"', 'likelihood = "gaussian"', r"signals\.0\.likelihood"),
+        ("signals.toml", "sign = -1", "sign = 2", r"signals\.0\.sign"),
+        ("signals.toml", 'loads_on = "true"', 'loads_on = "leverage"', r"signals\.0\.loads_on"),
+        ("coding.toml", "for_days = 21", "for_days = 0", r"holds\.0\.for_days"),
+        ("coding.toml", 'transform = "log_change"', 'transform = "change"', r"composites\.0\.components\.0\.transform"),
+        ("coding.toml", "weeks = 4,", "weeks = 0,", r"composites\.0\.components\.0\.weeks"),
+        ("questions.toml", 'event = "deal"', 'event = "peace"', r"questions\.0\.event"),
+    ],
+)
+def test_a_wrong_key_or_type_is_named(tiny_case: TinyCase, file: str, old: str, new: str, field: str) -> None:
+    with pytest.raises(CaseError, match=f"field '{field}"):
+        edited(tiny_case, file, old, new)
+
+
+# --- holds -----------------------------------------------------------------------------------------------------------
+
+TALKS = 'ladder = "diplomacy"\nlevel = "talks"'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (TALKS, TALKS + '\nmark = "talking"', "either a ladder .* or a mark"),
+        (TALKS, "", "either a ladder .* or a mark"),
+        ('mark = "siege"', 'mark = "siege"\nlevel = "coercion"', "ladder"),
+        (TALKS, 'ladder = "diplomacy"', "level"),
+        (TALKS, 'ladder = "diplomacy"\nlevel = "summit"', "'summit' is not on the diplomacy ladder"),
+        (TALKS, 'ladder = "force"\nlevel = "talks"', "'talks' is not on the force ladder"),
+        (TALKS, 'ladder = "trade"\nlevel = "talks"', "diplomacy"),
+        ('closed_by = ["pact_end"]', "", "never end"),
+        ('opened_by = ["pact_start"]', 'opened_by = ["pact"]', "undeclared signal 'pact'"),
+        ('closed_by = ["pact_end"]', 'closed_by = ["end"]', "undeclared signal 'end'"),
+        ('by_sides = ["both"]', 'by_sides = ["ruritania"]', "unknown side 'ruritania'"),
+        ('closed_by_sides = ["freedonia"]', 'closed_by_sides = ["us"]', "unknown side 'us'"),
+        ('signals = ["grain"]', 'signals = ["brent_spot"]', "undeclared signal 'brent_spot'"),
+        ('signals = ["grain"]', 'signals = ["grain"], sides = ["world"]', "unknown side 'world'"),
+    ],
+)
+def test_a_coding_rule_that_cannot_be_meant_is_refused(tiny_case: TinyCase, old: str, new: str, reason: str) -> None:
+    with pytest.raises(CaseError, match=reason):
+        edited(tiny_case, "coding.toml", old, new)
+
+
+# --- the case as a whole ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "reason"),
+    [
+        ("signals.toml", 'id = "grain"', 'id = "crown"', "signal 'crown' is declared twice"),
+        ("coding.toml", 'id = "dearth"', 'id = "currency"', "composite 'currency' is declared twice"),
+        ("questions.toml", 'id = "war"', 'id = "pact"', "question 'pact' is declared twice"),
+        ("case.toml", 'id = "sylvania"', 'id = "freedonia"', "side 'freedonia' is declared twice"),
+        ("case.toml", 'role = "target"', 'role = "coercer"', "coercer and the other the target"),
+        ("case.toml", 'role = "target"', 'role = "mediator"', r"sides\.1\.role"),
+        (
+            "case.toml",
+            "[[terms]]",
+            '[[sides]]\nid = "x"\nlabel = "X"\nrole = "target"\n[[terms]]',
+            r"'sides'.* 2 items",
+        ),
+        ("signals.toml", 'sides = ["sylvania"]', 'sides = ["iran"]', "signal crown names the unknown side 'iran'"),
+        ("signals.toml", "minimum = 1.0", "minimum = 5001.0", "minimum 5001.0 is above maximum 5000.0"),
+        ("case.toml", "coded_until = 2021-06-25", "coded_until = 2019-06-28", "coded_until 2019-06-28"),
+        ("case.toml", "coded_until = 2021-06-25", "coded_until = 2020-01-05", "half a year"),
+        ("case.toml", "grid_start = 2020-01-04", "grid_start = 2020-01-01", "Saturday"),
+        ("questions.toml", "horizons = [4, 8]", "horizons = [8, 4]", "increasing"),
+        ("questions.toml", "horizons = [4, 8]", "horizons = [4, 4]", "increasing"),
+        ("questions.toml", "horizons = [4, 8]", "horizons = [0, 4]", "positive"),
+        ("questions.toml", "horizons = [4, 8]", "horizons = []", "horizons|empty"),
+        ("questions.toml", 'event = "deal"', 'event = "deal_lasting"', "lasting_weeks goes with"),
+        ("questions.toml", 'event = "deal"', 'event = "deal"\nlasting_weeks = 8', "lasting_weeks goes with"),
+    ],
+)
+def test_a_case_that_contradicts_itself_is_refused(
+    tiny_case: TinyCase, file: str, old: str, new: str, reason: str
+) -> None:
+    with pytest.raises(CaseError, match=reason):
+        edited(tiny_case, file, old, new)
+
+
+def test_all_contradictions_are_told_at_once(tiny_case: TinyCase) -> None:
+    path = tiny_case.folder / "case.toml"
+    path.write_text(path.read_text().replace('role = "target"', 'role = "coercer"'))
+    with pytest.raises(CaseError, match=r"'pact' is declared twice.*one must be the coercer"):
+        edited(tiny_case, "questions.toml", 'id = "war"', 'id = "pact"')
+
+
+def test_a_lasting_deal_says_how_long(tiny_case: TinyCase) -> None:
+    case = edited(tiny_case, "questions.toml", 'event = "deal"', 'event = "deal_lasting"\nlasting_weeks = 8')
+    assert case.questions[0].lasting_weeks == 8
+
+
+# --- what a case offers ----------------------------------------------------------------------------------------------
+
+
+def test_the_ladders_are_those_of_the_design() -> None:
+    assert LADDERS == ("diplomacy", "force")
+    assert LEVELS["diplomacy"] == ("none", "talks", "limited_deal", "comprehensive_deal")
+    assert LEVELS["force"] == ("calm", "coercion", "conflict")
+
+
+def test_actors_are_the_sides_both_and_the_declared_others(tiny_case: TinyCase) -> None:
+    assert tiny_case.write().actors == {"freedonia", "sylvania", "both", "herald", "markets"}
+
+
+def test_signals_are_found_by_id(tiny_case: TinyCase) -> None:
+    case = tiny_case.write()
+    assert case.signal("crown").unit == "SYC/FRD"
+    with pytest.raises(KeyError, match="rial"):
+        case.signal("rial")
+
+
+def test_marks_have_labels_in_order(tiny_case: TinyCase, us_iran: Case) -> None:
+    assert tiny_case.write().marks == {"siege": "Siege in force"}
+    assert list(us_iran.marks) == ["blockade", "mediation"]
+    unlabelled = edited(tiny_case, "coding.toml", 'label = "Siege in force"\n', "")
+    assert unlabelled.marks == {"siege": "siege"}
+
+
+@pytest.mark.parametrize("change", [lambda c: setattr(c, "id", "x"), lambda c: setattr(c.sides[0], "id", "x")])
+def test_a_loaded_case_does_not_change(us_iran: Case, change: Callable[[Case], None]) -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        change(us_iran)
+
+
+def test_the_shipped_case_asks_about_both_ladders(us_iran: Case) -> None:
+    assert [q.id for q in us_iran.questions if q.headline] == ["deal", "escalation", "deal_comprehensive"]
+    assert us_iran.horizons == (4, 13, 26, 52)
+    terms = us_iran.terms
+    assert all(a.ends == b.starts and a.starts < a.ends for a, b in pairwise(terms))

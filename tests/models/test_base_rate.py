@@ -1,0 +1,128 @@
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from forecast.errors import PriorError
+from forecast.models import History, Priors, build_history
+from forecast.models.base_rate import BANDS, Unit, band_counts, base_rate_data, build_base_rate, own_units, reference_units
+from forecast.models.priors import NormalPrior
+from forecast.observations import as_of
+from tests.conftest import BREAKDOWNS, TinyCase
+
+NEVER = np.inf
+
+
+def with_levels(history: History, diplomacy: list[int], force: list[int]) -> History:
+    """Put other levels into a history; the origin keeps up with the last of them."""
+    levels = {"diplomacy": np.array(diplomacy), "force": np.array(force)}
+    ends = history.weeks.ends[0] + np.arange(len(diplomacy)) * np.timedelta64(7, "D")
+    weeks = replace(history.weeks, levels=levels, ends=ends, exposure=np.ones(len(diplomacy)))
+    return replace(history, weeks=weeks, origin=replace(history.origin, diplomacy=diplomacy[-1], force=force[-1]))
+
+
+def test_bands_count_what_came_first_among_units_still_waiting() -> None:
+    units = [
+        Unit(deal=3.0, kind=1, escalation=NEVER, watched=520.0, weight=1.0),  # in the first band
+        Unit(deal=4.0, kind=2, escalation=5.0, watched=520.0, weight=1.0),  # on the edge: still the first
+        Unit(deal=20.0, kind=1, escalation=NEVER, watched=520.0, weight=0.5),  # waits through two bands
+        Unit(deal=NEVER, kind=0, escalation=30.0, watched=60.0, weight=0.25),  # nothing within the year
+        Unit(deal=NEVER, kind=0, escalation=NEVER, watched=15.0, weight=1.0),  # lost from sight in the third band
+        Unit(deal=90.0, kind=1, escalation=NEVER, watched=520.0, weight=1.0),  # a deal, but after the year
+    ]
+    np.testing.assert_array_equal(
+        band_counts(units, "deal"), [[2.75, 1, 1], [2.75, 0, 0], [1.25, 0.5, 0], [1.25, 0, 0]]
+    )
+    np.testing.assert_array_equal(band_counts(units, "escalation"), [[4.75, 0], [3.75, 1], [2.75, 0], [2.5, 0.25]])
+
+
+def test_no_units_are_no_counts() -> None:
+    np.testing.assert_array_equal(band_counts([], "deal"), np.zeros((4, 3)))
+
+
+def test_out_of_none_the_reference_class_is_the_breakdowns(tiny_case: TinyCase) -> None:
+    broke = {**BREAKDOWNS[0], "dyad": "Ruritania-Strelsau", "broke_on": "2020-01-06", "deal_on": "2020-06-22"}
+    history = build_history(as_of(tiny_case.write(breakdowns=[broke]), "2021-06-25"), plan_weeks=4)
+    assert history.origin.diplomacy == 0
+    (unit,) = reference_units(history)
+    assert unit == Unit(24.0, 1, NEVER, (date(2021, 6, 25) - date(2020, 1, 6)).days / 7, 0.25)
+
+
+def test_out_of_talks_it_is_the_episodes_and_under_a_deal_nothing(history: History) -> None:
+    talks = replace(history, origin=replace(history.origin, diplomacy=1))
+    episodes = history.vintage.episodes
+    ends = episodes.loc[episodes["level"] == "episode", "outcome"].value_counts()
+    units = reference_units(talks)
+    assert sum(u.kind == 2 for u in units) == ends["comprehensive_deal"]
+    assert 0 < sum(u.kind == 1 for u in units) <= ends["limited_deal"]
+    assert all(u.deal <= u.watched for u in units if u.kind)
+    for level in (2, 3):
+        assert reference_units(replace(history, origin=replace(history.origin, diplomacy=level))) == []
+
+
+def test_the_cases_own_weeks_are_not_counted_again_as_reference(history: History) -> None:
+    """A breakdown of this dyad inside the weekly grid is in the windows of the case's own past already."""
+    own = history.vintage.breakdowns
+    inside = own["dyad"].isin(history.case.dyads) & (own["broke_on"].dt.date >= history.case.grid_start)
+    assert inside.sum() >= 4
+    assert history.origin.diplomacy == 0
+    assert len(reference_units(history)) == len(own) - inside.sum()
+
+
+def test_own_windows_are_whole_years_back_from_the_origin_at_its_level(history: History) -> None:
+    """Three years from four: the one that began in talks is no precedent for an origin at none."""
+    diplomacy = [0] * 30 + [1] * 10 + [0] * 40 + [1] * 45 + [2] * 5 + [0] * 78 + [0]  # windows begin at 0, 52, 104, 156
+    force = [0] * 100 + [1] * 20 + [0] * 89
+    made = with_levels(history, diplomacy, force)
+    units = own_units(made, "diplomacy")
+    assert [(u.deal, u.kind) for u in units] == [(NEVER, 0), (NEVER, 0), (NEVER, 0)]
+    assert [u.weight for u in units] == [1.0] * 3
+    units = own_units(made, "force")
+    assert [u.escalation for u in units] == [NEVER, 48.0, NEVER]  # 104 began under coercion
+    from_talks = replace(made, origin=replace(made.origin, diplomacy=1))
+    assert [(u.deal, u.kind) for u in own_units(from_talks, "diplomacy")] == [(21.0, 1)]
+
+
+def test_the_data_of_the_real_case_are_its_windows(history: History) -> None:
+    data = base_rate_data(history)
+    years = (len(history.weeks.ends) - 1) // 52
+    assert data["deal_own"].sum(axis=1).max() + data["escalation_own"].sum(axis=1).max() <= 2 * years
+    for what, counts in data.items():
+        assert (np.diff(counts.sum(axis=1)) <= 0).all(), what
+        assert counts.shape == ((4, 3) if what.startswith("deal") else (4, 2))
+
+
+def test_the_model_is_the_dirichlet_multinomial(history: History, priors: Priors) -> None:
+    """Unnormalised log-density at random points, against SciPy."""
+    from pytensor.compile.mode import Mode
+
+    data = base_rate_data(history)
+    model = build_base_rate(priors)
+    with model:
+        for name, value in data.items():
+            model.set_data(name, value)
+    log_density = model.compile_logp(mode=Mode(linker="py", optimizer=None), jacobian=False)
+    rng = np.random.default_rng(8)
+    for _ in range(3):
+        point, total = {}, 0.0
+        for what, categories in (("deal", 3), ("escalation", 2)):
+            chance = rng.dirichlet(np.full(categories, 2.0), len(BANDS))
+            kept = np.log(chance[:, :-1])  # additive log-ratio against the mean of the logs
+            point[f"{what}_simplex__"] = kept - np.log(chance).mean(axis=1, keepdims=True)
+            for b, end in enumerate(BANDS):
+                weights = list(priors[f"{what}_to_{end}"].parameters.values()) + data[f"{what}_reference"][b]
+                total += stats.dirichlet(weights).logpdf(chance[b])
+                own = data[f"{what}_own"][b]
+                total += stats.multinomial(own.sum(), chance[b]).logpmf(own)
+        assert log_density(point) == pytest.approx(total)
+
+
+def test_a_base_rate_that_is_no_dirichlet_is_refused(priors: Priors, tmp_path: Path) -> None:
+    normal = priors["open"]
+    assert isinstance(normal, NormalPrior)
+    odd = Priors(tmp_path, {"base_rate": {**priors.blocks["base_rate"], "deal_to_13": normal}})
+    with pytest.raises(PriorError, match=r"base_rate\.toml.*'deal_to_13'.*Dirichlet"):
+        build_base_rate(odd)

@@ -1,0 +1,564 @@
+"""The command line: one clear line for everything that a user can get wrong, an honest exit code, and nothing left behind.
+
+Nothing is sampled here. Most commands run in this process; a traceback would fail the test by itself.
+"""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import pytest
+
+from forecast import __version__
+from forecast.cli import main
+from forecast.inference import Fit, Settings
+from forecast.models import History, Priors, Rung
+from forecast.run import FILES, Say
+from tests.conftest import ACTS, PRICES, Row, TinyCase
+from tests.test_run import exact_base_rate, files_in
+
+ROOT = Path(__file__).resolve().parent.parent
+GATE, INPUT, OUTPUT, BUSY = 1, 2, 3, 4
+HEAVY = {"pymc", "pytensor", "nutpie", "numba", "pandas", "numpy", "scipy", "xarray", "matplotlib", "pydantic"}
+MARCH: Row = {"signal": "crown", "event_time": "2020-03-06", "value": "117"}
+R0 = ("--rung", "R0", "--draws", "250", "--as-of", "2026-04-14")
+
+Refused = Callable[..., str]
+
+
+def never(*_arguments: object, **_options: object) -> Fit:
+    """Stand in for the sampler where a command must not get that far."""
+    pytest.fail("the command went on to sample")
+
+
+@pytest.fixture(autouse=True)
+def no_sampling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forecast.run.fit", never)
+
+
+@pytest.fixture
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the base rate's posterior without the sampler."""
+    monkeypatch.setattr("forecast.run.fit", exact_base_rate)
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Refused:
+    """Run a command that must be refused, leaving every file as it was; return the line that says why."""
+
+    def run(*command: str | Path, code: int = INPUT, after: Sequence[str] = ()) -> str:
+        before = files_in(tmp_path)
+        assert main([str(part) for part in command]) == code
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        *progress, line = shown.err.splitlines()
+        assert [said.removeprefix("forecast: ") for said in progress] == list(after)
+        assert line.startswith("forecast: ")
+        assert files_in(tmp_path) == before
+        return line
+
+    return run
+
+
+def said(capsys: pytest.CaptureFixture[str], *command: str | Path) -> str:
+    """Run a command that must succeed and return what it printed."""
+    code = main([str(part) for part in command])
+    shown = capsys.readouterr()
+    assert code == 0, shown.err
+    return shown.out
+
+
+def names(line: str, *parts: str) -> bool:
+    """Whether a line names all these parts, in this order."""
+    places = [line.find(part) for part in parts]
+    return places == sorted(places) and -1 not in places
+
+
+# --- cases -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [("run",), ("fit",), ("case", "show"), ("data", "check")], ids=" ".join)
+def test_an_unknown_case_is_refused(refused: Refused, tmp_path: Path, command: tuple[str, ...]) -> None:
+    line = refused(*command, "us-iraq")
+    assert names(line, "'us-iraq'", "us-iran", "path of a case folder")
+    assert "case.toml: missing" in refused(*command, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "parts"),
+    [
+        ("case.toml", "id =", "id", ["case.toml", "not valid TOML", "line 2"]),
+        ("case.toml", "media_weeks", "media_week", ["media_weeks", "required", "mend the case's TOML files"]),
+        ("case.toml", "title =", 'colour = "red"\ntitle =', ["colour", "not permitted"]),
+        ("signals.toml", "unit = ", "units = ", ["signals.0.unit", "required"]),
+        ("coding.toml", '"coercion"', '"coertion"', ["'coertion' is not on the force ladder"]),
+        ("coding.toml", '"parley"', '"parly"', ["undeclared signal 'parly'"]),
+        ("questions.toml", '"deal"', '"peace"', ["questions.0.event", "deal_lasting"]),
+        ("questions.toml", "[4, 8]", "[8, 4]", ["horizons (8, 4)", "increasing"]),
+    ],
+)
+def test_a_malformed_case_is_refused(
+    refused: Refused, tiny_case: TinyCase, file: str, old: str, new: str, parts: list[str]
+) -> None:
+    path = tiny_case.folder / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    line = refused("run", tiny_case.folder, "--out", tiny_case.folder / "out")
+    assert names(line, str(tiny_case.folder), *parts)
+
+
+@pytest.mark.parametrize("file", ["case.toml", "data/acts.csv"])
+def test_a_file_that_cannot_be_read_is_named(refused: Refused, tiny_case: TinyCase, file: str) -> None:
+    path = tiny_case.folder / file
+    path.unlink()
+    assert names(refused("data", "check", tiny_case.folder), str(path), "missing")
+    path.mkdir()
+    assert names(refused("data", "check", tiny_case.folder), str(path), "cannot be read", "directory")
+    path.rmdir()
+    path.write_bytes(b"\xff\xfe\x00")
+    assert names(refused("data", "check", tiny_case.folder), str(path), "not ")
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+BAD_ROWS: dict[str, tuple[tuple[Row, ...], list[str]]] = {
+    "no publication time": (
+        ({**MARCH, "published_at": ""},),
+        ["prices.csv, row 2, field 'published_at'", "missing", "every row needs this time"],
+    ),
+    "publication time without zone": (
+        ({**MARCH, "published_at": "2020-03-06T12:00:00"},),
+        ["prices.csv, row 2, field 'published_at'", "'2020-03-06T12:00:00'", "zone, like 2026-04-14T23:59:59Z"],
+    ),
+    "event time without zone": (
+        ({**MARCH, "event_time": "2020-03-06T00:00"},),
+        ["prices.csv, row 2, field 'event_time'", "'2020-03-06T00:00'", "zone"],
+    ),
+    "the same row twice": (
+        (MARCH, MARCH),
+        ["prices.csv, row 3, field 'signal'", "the same observation twice", "drop one (first at prices.csv, row 2)"],
+    ),
+    "the same id twice": (
+        ({**MARCH, "id": "A"}, {**MARCH, "id": "A", "value": "118"}),
+        ["prices.csv, row 3, field 'id'", "'A'", "raise the revision, or drop the row (first at prices.csv, row 2)"],
+    ),
+    "an unknown signal": (
+        ({**MARCH, "signal": "krown", "side": "sylvania", "unit": "SYC/FRD"},),
+        ["acts.csv, row 14, field 'signal'", "'krown'", "unknown signal", "declare it in signals.toml"],
+    ),
+    "an unknown side": (
+        ({**MARCH, "side": "elbonia"},),
+        ["prices.csv, row 2, field 'side'", "'elbonia'", "one of both, freedonia, herald, markets, sylvania"],
+    ),
+    "a value outside its range": (
+        ({**MARCH, "value": "117000"},),
+        ["prices.csv, row 2, field 'value'", "'117000.0'", "outside the range declared in signals.toml"],
+    ),
+    "a value that is no number": (
+        ({**MARCH, "value": "1,17"},),
+        ["prices.csv, row 2, field 'value'", "'1,17'", "not a number"],
+    ),
+    "another unit": (
+        ({**MARCH, "unit": "USD"},),
+        ["prices.csv, row 2, field 'unit'", "'USD'", "differs from the unit declared in signals.toml"],
+    ),
+}
+
+
+@pytest.mark.parametrize("command", [("data", "check"), ("run",), ("case", "show", "--weeks")], ids=" ".join)
+@pytest.mark.parametrize(("rows", "parts"), BAD_ROWS.values(), ids=BAD_ROWS)
+def test_a_bad_row_is_named_by_file_row_and_field(
+    refused: Refused, tiny_case: TinyCase, rows: tuple[Row, ...], parts: list[str], command: tuple[str, ...]
+) -> None:
+    tiny_case.write((*ACTS, *rows, *(row for row in PRICES if row["event_time"] != MARCH["event_time"])))
+    assert names(refused(*command, tiny_case.folder), *parts)
+
+
+def test_a_table_cut_short_is_refused(refused: Refused, tiny_case: TinyCase) -> None:
+    path = tiny_case.folder / "data" / "acts.csv"
+    text = path.read_text()
+    path.write_text(text[: text.rindex("2021-03-29")])
+    assert names(refused("data", "check", tiny_case.folder), "acts.csv, row 13, field 'published_at'", "missing")
+    path.write_text(text.replace(",revision,", ",version,", 1))
+    assert names(refused("data", "check", tiny_case.folder), str(path), "row 1", "lacks ['revision']", "['version']")
+
+
+# --- options ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        ("2017-12-31", ["as-of 2017-12-31", "us-iran starts on 2018-01-06", "first usable as-of is 2018-07-07"]),
+        ("2999-01-01", ["as-of 2999-01-01", "future", "latest possible is today"]),
+        ("2026-04-14T12:00", ["as-of 2026-04-14T12:00:00", "needs a zone", "2026-04-14T12:00:00Z"]),
+        ("20260414", ["as-of 2026-04-14T00:00:00", "needs a zone", "or give a date alone"]),
+        ("2026-02-30", ["as-of '2026-02-30'", "not a date like 2026-04-14"]),
+        ("last Tuesday", ["as-of 'last Tuesday'", "nor a time like 2026-04-14T12:00Z"]),
+        ("", ["as-of ''", "not a date like 2026-04-14"]),
+        ("0001-01-01T00:00+14:00", ["as-of 0001-01-01"]),
+        ("9999-12-31T23:00-14:00", ["as-of 9999-12-31"]),
+    ],
+)
+@pytest.mark.parametrize("command", [("run",), ("fit",), ("case", "show", "--weeks")], ids=" ".join)
+def test_an_unusable_as_of_is_refused(refused: Refused, command: tuple[str, ...], given: str, parts: list[str]) -> None:
+    assert names(refused(*command, "us-iran", "--as-of", given), *parts)
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (["us-iran", "--rung", "R9"], ["no rung 'R9'", "one of R0, R1, R3"]),
+        (["us-iran", "--by", "2026-10-09"], ["--by 2026-10-09", "after the as-of day 2026-10-09"]),
+        (["us-iran", "--by", "2029-01-01"], ["--by 2029-01-01", "at most 104 weeks"]),
+        (["us-iran", "--draws", "10"], ["draws=10", "at least 100 draws"]),
+        (["us-iran", "--seed", "-1"], ["seed=-1", "seed from 0"]),
+        (["us-iran", "--seed", str(2**64)], [f"seed={2**64}", "seed from 0"]),
+        (["us-iran", "--priors", "nowhere"], ["nowhere: no prior files (*.toml) here"]),
+        ([], ["run: give either a case or --report FILE", "forecast cases"]),
+        (["us-iran", "--report", "weekly.toml"], ["run: give either a case or --report FILE"]),
+    ],
+    ids=lambda value: " ".join(value)[:40],
+)
+def test_an_unusable_option_is_refused_before_anything_is_sampled(
+    refused: Refused, options: list[str], parts: list[str]
+) -> None:
+    assert names(refused("run", *options), *parts)
+
+
+@pytest.mark.parametrize(
+    ("command", "parts"),
+    [
+        (["run", "us-iran", "--by", "2026-13-01"], ["--by", "'2026-13-01' is not a date like 2026-12-31"]),
+        (["run", "us-iran", "--seed", "one"], ["--seed", "'one'"]),
+        (["run", "us-iran", "--asof", "2026-04-14"], ["--asof"]),
+        (["forecast", "us-iran"], ["'forecast'", "'run'", "'outlook'"]),
+        ([], ["COMMAND"]),
+    ],
+    ids=lambda value: " ".join(value)[:40],
+)
+def test_a_mistyped_command_is_answered_with_its_usage(
+    capsys: pytest.CaptureFixture[str], command: list[str], parts: list[str]
+) -> None:
+    with pytest.raises(SystemExit, match=f"^{INPUT}$"):
+        main(command)
+    shown = capsys.readouterr()
+    *usage, line = shown.err.splitlines()
+    assert usage[0].startswith("usage: forecast")
+    assert names(line, "error: ", *parts)
+    assert shown.out == ""
+
+
+def test_an_option_that_would_do_nothing_is_refused(refused: Refused) -> None:
+    assert names(refused("case", "show", "us-iran", "--as-of", "2026-04-14"), "--as-of", "--weeks")
+
+
+# --- priors and report definitions -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ("sigma = 0.8", "sgima = 0.8", ["force.toml", "coerce.parameters", "sgima", "'mu' or 'sigma'"]),
+        ('family = "Normal"', 'family = "Norml"', ["force.toml, field 'coerce'", "'Norml'", "'Normal'"]),
+        ("rationale =", "rational =", ["force.toml, field 'coerce.rationale'", "required"]),
+        ("mu = -3.0", 'mu = "low"', ["force.toml, field 'coerce.parameters.mu'", "number"]),
+        ("[coerce]", "[coerce", ["force.toml", "not valid TOML"]),
+        ("[coerce]", "[open]", ["force.toml, field 'open'", "also in diplomacy.toml"]),
+    ],
+)
+@pytest.mark.parametrize("command", [("priors", "check"), ("priors", "show"), ("run", "us-iran")], ids=" ".join)
+def test_a_typo_in_a_prior_file_is_named(
+    refused: Refused, tmp_path: Path, command: tuple[str, ...], old: str, new: str, parts: list[str]
+) -> None:
+    for path in (ROOT / "priors").glob("*.toml"):
+        (tmp_path / path.name).write_text(path.read_text())
+    path = tmp_path / "force.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    assert names(refused(*command, "--priors", tmp_path), str(tmp_path), *parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ('case = "us-iran"\nrnug = "R0"', ["field 'rnug'", "not permitted"]),
+        ('rung = "R0"', ["field 'case'", "required"]),
+        ('case = "us-iran"\nby = ["soon"]', ["field 'by.0'", "date"]),
+        ('case = "us-iran', ["not valid TOML"]),
+    ],
+)
+def test_a_typo_in_a_report_definition_is_named(refused: Refused, tmp_path: Path, text: str, parts: list[str]) -> None:
+    path = tmp_path / "weekly.toml"
+    assert names(refused("run", "--report", path), str(path), "cannot be read", "No such file")
+    path.write_text(text)
+    assert names(refused("run", "--report", path), str(path), *parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ('case = "us-iraq"', ["no case 'us-iraq'"]),
+        ('case = "us-iran"\nrung = "R9"', ["no rung 'R9'"]),
+        ('case = "us-iran"\nby = [2020-01-01]', ["2020-01-01", "must lie after the as-of day"]),
+    ],
+)
+def test_a_report_definition_is_held_to_the_same_rules(
+    refused: Refused, tmp_path: Path, text: str, parts: list[str]
+) -> None:
+    path = tmp_path / "weekly.toml"
+    path.write_text(text)
+    assert names(refused("run", "--report", path), *parts)
+
+
+# --- posterior files -------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_or_foreign_posterior_is_refused(refused: Refused, tmp_path: Path) -> None:
+    path = tmp_path / "posterior.nc"
+    assert names(refused("outlook", path), str(path), "no such posterior file", "forecast fit")
+    for content in (b"", b"not a posterior"):
+        path.write_bytes(content)
+        assert names(refused("outlook", path), str(path), "not a posterior file", "forecast fit")
+    assert names(refused("outlook", tmp_path), str(tmp_path), "not a posterior file", "forecast fit")
+
+
+@pytest.mark.parametrize("metadata", ["3", "[]", "{", "{}", '{"schema": "forecast-posterior/99", "rung": "R0"}', 3])
+def test_a_posterior_of_another_make_is_refused(refused: Refused, tmp_path: Path, metadata: object) -> None:
+    path = tmp_path / "posterior.nc"
+    with h5py.File(path, "w") as file:
+        file.attrs["forecast"] = metadata
+        file.create_group("posterior")
+        file.create_group("sample_stats")
+    assert names(refused("outlook", path), str(path))
+
+
+@pytest.mark.usefixtures("exact")
+def test_a_posterior_cut_short_is_refused(refused: Refused, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "posterior.nc"
+    said(capsys, "fit", "us-iran", *R0, "--out", path)
+    whole = path.read_bytes()
+    for kept in (0.99, 0.5, 0.01):
+        path.write_bytes(whole[: int(kept * len(whole))])
+        assert names(refused("outlook", path), str(path), "damaged", "forecast fit")
+
+
+# --- places that cannot be written to --------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("exact")
+@pytest.mark.parametrize("below", ["", "deeper/still"])
+def test_an_output_folder_that_is_a_file_is_refused(refused: Refused, tmp_path: Path, below: str) -> None:
+    (tmp_path / "out").write_text("a file")
+    folder = tmp_path / "out" / below
+    line = refused("run", "us-iran", *R0, "--out", folder, code=OUTPUT, after=["simulating both ladders"])
+    assert names(line, str(folder), "cannot write here", "--out")
+
+
+@pytest.mark.usefixtures("exact")
+def test_a_posterior_file_that_cannot_be_written_is_refused(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    line = refused("fit", "us-iran", *R0, "--out", tmp_path / "file" / "posterior.nc", code=OUTPUT)
+    assert names(line, str(tmp_path / "file"), "--out")
+
+
+def test_a_picture_that_cannot_be_written_is_refused(refused: Refused, tmp_path: Path) -> None:
+    picture = tmp_path / "nowhere" / "priors.svg"
+    assert names(refused("priors", "check", "--picture", picture, code=OUTPUT), str(picture), "--picture")
+
+
+HOLD = """
+import fcntl, sys
+with open(sys.argv[1], "w") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def lock_held_elsewhere(folder: Path) -> Iterator[None]:
+    """Have another process hold the lock of an output folder, as a run that is writing does."""
+    command = [sys.executable, "-c", HOLD, str(folder / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait() == 0
+
+
+@pytest.mark.usefixtures("exact")
+def test_a_folder_that_another_run_is_writing_to_is_refused(
+    refused: Refused, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with lock_held_elsewhere(out):
+        line = refused("run", "us-iran", *R0, "--out", out, code=BUSY, after=["simulating both ladders"])
+    assert names(line, str(out), "another run is writing here", "wait", "--out")
+    said(capsys, "run", "us-iran", *R0, "--out", out)
+
+
+# --- the gate --------------------------------------------------------------------------------------------------------
+
+
+def diverging_base_rate(
+    rung: Rung, history: History, *, priors: Priors, settings: Settings | None = None, report: Say | None = None
+) -> Fit:
+    """Stand in for a sampler that went astray."""
+    exact = exact_base_rate(rung, history, priors=priors, settings=settings)
+    return replace(exact, sample_stats=exact.sample_stats.assign(diverging=~exact.sample_stats["diverging"]))
+
+
+def test_a_failed_gate_publishes_nothing_and_says_what_failed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("forecast.run.fit", diverging_base_rate)
+    assert main(["run", "us-iran", *R0, "--out", str(tmp_path / "out")]) == GATE
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert names(shown.err, "Share of divergent transitions", "1000 of 1000 draws", "nothing was published", "--draws")
+    assert main(["fit", "us-iran", *R0, "--out", str(tmp_path / "posterior.nc")]) == GATE
+    assert "gate: fail" in capsys.readouterr().out
+    assert files_in(tmp_path) == {}
+
+
+# --- commands that succeed -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("exact")
+def test_run_fit_and_outlook_agree(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    first = json.loads(said(capsys, "run", "us-iran", *R0, "--out", tmp_path / "run", "--json"))
+    assert first["gate"] in {"pass", "review"}
+    assert set(first["files"]) == set(FILES)
+    assert all(Path(path).is_file() for path in first["files"].values())
+    text = said(capsys, "fit", "us-iran", *R0, "--out", tmp_path / "fit.nc")
+    assert text.endswith(f"posterior: {tmp_path / 'fit.nc'}\n")
+    again = json.loads(said(capsys, "outlook", tmp_path / "fit.nc", "--out", tmp_path / "outlook", "--json"))
+    assert again["headlines"] == first["headlines"]
+    assert (tmp_path / "outlook" / "posterior.nc").read_bytes() == (tmp_path / "run" / "posterior.nc").read_bytes()
+    table = json.loads(said(capsys, "outlook", tmp_path / "fit.nc", "--json"))
+    published = json.loads((tmp_path / "run" / "outlook.json").read_text())["probabilities"]
+    assert [(row["question"], row["weeks"]) for row in table] == [(r["event"], r["horizon_weeks"]) for r in published]
+    assert [row["probability"] for row in table] == pytest.approx([row["mean"] for row in published], abs=1e-6)
+
+
+@pytest.mark.usefixtures("exact")
+def test_options_win_over_a_report_definition(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    definition = tmp_path / "weekly.toml"
+    definition.write_text(
+        f'case = "us-iran"\nrung = "R9"\nby = [2026-12-31]\nnext_run = "Fridays"\nseed = 7\nout = "{tmp_path}/elsewhere"\n'
+    )
+    options = (*R0, "--out", tmp_path / "here", "--by", "2027-06-30", "--seed", "8")
+    said(capsys, "run", "--report", definition, *options)
+    document = json.loads((tmp_path / "here" / "outlook.json").read_text())
+    assert document["issue"]["rung"] == "R0"
+    assert document["issue"]["next_run"] == "Fridays"
+    assert document["manifest"]["seed"] == 8
+    assert {"2026-12-31", "2027-06-30"} <= {row["by"] for row in document["probabilities"]}
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_cases_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "us-iran  " in said(capsys, "cases")
+    assert "us-iran" in json.loads(said(capsys, "cases", "--json"))
+
+
+def test_a_case_is_shown(capsys: pytest.CaptureFixture[str], tiny_case: TinyCase) -> None:
+    text = said(capsys, "case", "show", tiny_case.folder)
+    assert names(text, "freedonia-sylvania", "Freedonia (coercer); Sylvania (target)", "2020-01-04 to 2021-06-25")
+    shown = json.loads(said(capsys, "case", "show", tiny_case.folder, "--json"))
+    assert shown["id"] == "freedonia-sylvania"
+    assert "folder" not in shown
+
+
+def test_the_coded_weeks_are_shown_with_their_causes(capsys: pytest.CaptureFixture[str], tiny_case: TinyCase) -> None:
+    text = said(capsys, "case", "show", tiny_case.folder, "--weeks")
+    assert names(text, "2020-08-21  diplomacy: talks -> limited_deal", "pact_start (both)")
+    shown = json.loads(said(capsys, "case", "show", tiny_case.folder, "--weeks", "--json", "--as-of", "2020-08-20"))
+    assert shown["weeks"][-1] == "2020-08-20"
+    assert [step["to"] for step in shown["steps"] if step["ladder"] == "diplomacy"] == ["talks", "limited_deal"]
+
+
+def test_the_shipped_tables_are_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = json.loads(said(capsys, "data", "check", "us-iran", "--json"))
+    folder = ROOT / "forecast" / "cases" / "us_iran" / "data"
+    for name in ("events", "rial", "brent", "iaea", "oil", "episodes", "breakdowns"):
+        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            assert rows[name if name in {"episodes", "breakdowns"} else f"{name}.csv"] == sum(
+                1 for _ in csv.DictReader(file)
+            )
+    assert said(capsys, "data", "check", "us-iran").endswith("all rows are in order\n")
+
+
+def test_the_shipped_priors_are_in_order(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    picture = tmp_path / "priors.svg"
+    shown = json.loads(said(capsys, "priors", "check", "--picture", picture, "--json"))
+    assert all(shown["statements"].values())
+    assert all(row["ok"] for row in shown["predictive"].values())
+    assert picture.read_text().startswith("<?xml")
+
+
+def test_priors_are_shown_with_their_reasons(capsys: pytest.CaptureFixture[str], refused: Refused) -> None:
+    shown = json.loads(said(capsys, "priors", "show", "--json"))
+    assert set(shown["force.coerce"]) >= {"family", "statement", "rationale", "source", "date"}
+    assert names(said(capsys, "priors", "show", "coerce"), "coerce", "Normal", shown["force.coerce"]["statement"])
+    assert names(refused("priors", "show", "coercion"), "no prior named 'coercion'")
+
+
+COMMANDS = ["", "run", "fit", "outlook", "cases", "case", "case show", "data", "data check", "priors", "priors check"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_given(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit, match="^0$"):
+        main([*command.split(), "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: forecast {command}".strip())
+
+
+def test_the_version_is_given(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="^0$"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"forecast {__version__}\n"
+
+
+# --- as a process of its own -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [["run", "us-iraq"], ["outlook", "nowhere.nc"], ["data", "check", "."]])
+def test_a_refusal_in_a_process_of_its_own(tmp_path: Path, command: list[str]) -> None:
+    whole = [sys.executable, "-m", "forecast", *command]
+    done = subprocess.run(whole, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == INPUT
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_stops_reading_is_no_error() -> None:
+    command = [sys.executable, "-m", "forecast", "priors", "show"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 0
+
+
+def test_help_and_import_load_nothing_heavy() -> None:
+    """What takes the time is importing; which modules are loaded does not depend on how busy the machine is."""
+    script = "import sys, forecast, forecast.cli; forecast.cli._parser().format_help(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "forecast.cli" in loaded
+    assert HEAVY & {name.partition(".")[0] for name in loaded} == set()

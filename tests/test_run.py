@@ -1,0 +1,303 @@
+"""A run as a whole: what it publishes, and what it leaves behind when it cannot, or is killed."""
+
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from pandas.testing import assert_frame_equal
+
+from forecast.case import Case, load_case
+from forecast.errors import BusyError, ForecastError, OutputError, PosteriorError
+from forecast.inference import Fit, Settings
+from forecast.models import RUNGS, History, Priors, Rung, get_rung
+from forecast.models.base_rate import BANDS, base_rate_data
+from forecast.outlook import build_outlook
+from forecast.run import FILES, Run, Say, finish, fit_case, load_definition, output_folder, publish, refit_from_file
+from tests.conftest import TinyCase
+
+ROOT = Path(__file__).resolve().parent.parent
+WHEN = "2026-04-14"
+
+
+def exact_base_rate(
+    rung: Rung, history: History, *, priors: Priors, settings: Settings | None = None, report: Say | None = None
+) -> Fit:
+    """Stand in for the sampler: the base rate is conjugate, so its posterior is drawn without compiling anything."""
+    settings = settings or Settings()
+    rng = np.random.default_rng(settings.seed)
+    shape = (settings.chains, settings.draws)
+    data = base_rate_data(history)
+    posterior = {}
+    for what, dim in (("deal", "deal_kind"), ("escalation", "escalated")):
+        prior = np.array([list(priors[f"{what}_to_{end}"].parameters.values()) for end in BANDS])
+        weights = prior + data[f"{what}_reference"] + data[f"{what}_own"]
+        draws = np.stack([rng.dirichlet(w, shape) for w in weights], axis=2)
+        posterior[what] = (("chain", "draw", "band", dim), draws)
+    stats = {n: (("chain", "draw"), rng.standard_normal(shape)) for n in ("energy", "n_steps", "depth", "step_size")}
+    stats["diverging"] = (("chain", "draw"), np.zeros(shape, dtype=bool))
+    coords = {"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}
+    timings = {"compile": 0.0, "sample": 0.0}
+    return Fit(rung, history, priors, settings, xr.Dataset(posterior, coords), xr.Dataset(stats, coords), timings)
+
+
+def exact_fit(case: Case, *, draws: int) -> Fit:
+    """Fit the base rate to a case without the sampler."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("forecast.run.fit", exact_base_rate)
+        return fit_case(case, when=WHEN, rung="R0", settings=Settings(draws=draws))
+
+
+def full_disk(*_arguments: object, **_options: object) -> None:
+    """Fail as a write to a full disk does."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def write_issue(out: Path, *, stop: BaseException | None = None) -> None:
+    """Write four new files, or be stopped half-way."""
+    with output_folder(out) as scratch:
+        for name in FILES:
+            (scratch / name).write_text(f"new {name}")
+            if stop is not None and name == FILES[1]:
+                raise stop
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, with its content, scratch included; the lock, which is empty, is left out."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def without_times(document: dict[str, Any]) -> dict[str, Any]:
+    """Drop the two fields of a document that tell the time of the run."""
+    issue = {k: v for k, v in document["issue"].items() if k != "run_at"}
+    manifest = {k: v for k, v in document["manifest"].items() if k != "timings_s"}
+    return {**document, "issue": issue, "manifest": manifest}
+
+
+@pytest.fixture(scope="module")
+def fitted(us_iran: Case) -> Fit:
+    return exact_fit(us_iran, draws=250)
+
+
+@pytest.fixture(scope="module")
+def first_run(fitted: Fit, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return finish(fitted, by=(), out=tmp_path_factory.mktemp("first"), command="forecast run")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A folder with a previous issue."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for name in FILES:
+        (folder / name).write_text(f"previous {name}")
+    return folder
+
+
+# --- a run that ends well --------------------------------------------------------------------------------------------
+
+
+def test_a_run_publishes_every_file_and_nothing_else(first_run: Run) -> None:
+    folder = first_run.files["outlook.json"].parent
+    assert set(files_in(folder)) == set(FILES) == set(first_run.files)
+    assert json.loads(first_run.files["outlook.json"].read_text()) == first_run.document
+    assert first_run.outlook.gate in {"pass", "review"}
+
+
+def test_a_second_run_replaces_the_issue_with_the_same_numbers(fitted: Fit, first_run: Run, out: Path) -> None:
+    second = finish(fitted, by=(), out=out, command="forecast run")
+    assert set(files_in(out)) == set(FILES)
+    assert without_times(second.document) == without_times(first_run.document)
+
+
+def test_the_lock_is_given_back(out: Path) -> None:
+    for _ in range(2):
+        write_issue(out)
+    assert files_in(out) == {name: f"new {name}".encode() for name in FILES}
+
+
+def test_a_missing_folder_is_made_with_its_parents(tmp_path: Path) -> None:
+    write_issue(tmp_path / "a" / "b")
+    assert set(files_in(tmp_path / "a" / "b")) == set(FILES)
+
+
+def test_another_case_runs_from_end_to_end(tiny_case: TinyCase, tmp_path: Path) -> None:
+    """Cases are data: the questions of this one have ids of their own."""
+    tiny = exact_fit(load_case(tiny_case.folder), draws=250)
+    run = finish(tiny, by=(), out=tmp_path / "out", command="forecast run")
+    assert set(files_in(tmp_path / "out")) == set(FILES)
+    assert {row["event"] for row in run.document["probabilities"]} == {"pact", "war"}
+    assert {curve["event"] for curve in run.document["timing"]["curves"]} == {"pact", "war"}
+
+
+# --- a run that must not publish -------------------------------------------------------------------------------------
+
+
+def test_a_failed_gate_leaves_the_previous_issue(fitted: Fit, out: Path) -> None:
+    diverging = fitted.sample_stats.assign(diverging=~fitted.sample_stats["diverging"])
+    before = files_in(out)
+    run = finish(replace(fitted, sample_stats=diverging), by=(), out=out, command="forecast run")
+    assert run.outlook.gate == "fail"
+    assert run.files == {}
+    assert files_in(out) == before
+
+
+@pytest.mark.parametrize(
+    "error", [ForecastError("refused"), KeyboardInterrupt(), RuntimeError("a defect"), MemoryError()]
+)
+def test_whatever_stops_a_run_leaves_the_previous_issue(out: Path, error: BaseException) -> None:
+    before = files_in(out)
+    with pytest.raises(type(error)):
+        write_issue(out, stop=error)
+    assert files_in(out) == before
+
+
+def test_a_second_run_is_refused_and_leaves_the_first_alone(out: Path) -> None:
+    with output_folder(out) as scratch:
+        (scratch / "report.md").write_text("first")
+        with pytest.raises(BusyError, match="another run is writing here"):
+            write_issue(out)
+    assert files_in(out)["report.md"] == b"first"
+
+
+# --- a disk that is full ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["pathlib.Path.write_text", "forecast.run.save_posterior", "tempfile.mkdtemp"])
+def test_a_full_disk_leaves_the_previous_issue(
+    fitted: Fit, first_run: Run, out: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    before = files_in(out)
+    monkeypatch.setattr(step, full_disk)
+    with pytest.raises(OutputError, match=r"out: writing failed \(No space left on device\); .* untouched"):
+        publish(fitted, first_run.document, out)
+    monkeypatch.undo()
+    assert files_in(out) == before
+
+
+@pytest.mark.parametrize("kilobytes", [100, 450])
+def test_a_disk_that_fills_up_leaves_the_previous_issue(out: Path, kilobytes: int) -> None:
+    """The system itself refuses to write: first within the report, then within the posterior, which HDF5 writes."""
+    before = files_in(out)
+    script = "import sys; from tests.test_run import publish_on_a_small_disk; publish_on_a_small_disk(*sys.argv[1:])"
+    command = [sys.executable, "-c", script, str(out), str(kilobytes)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("File too large") == 1
+    assert files_in(out) == before
+
+
+def publish_on_a_small_disk(out: str, kilobytes: str) -> None:
+    """Publish where no file may grow beyond some size; in a process of its own, which such a failure can crash."""
+    fitted = exact_fit(load_case("us-iran"), draws=1000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("forecast.report.render_html", lambda _: "page")
+        patch.setattr("forecast.report.render_markdown", lambda _: 200_000 * "x")
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000 * int(kilobytes), hard))
+        try:
+            publish(fitted, {}, Path(out))
+        except OutputError as error:
+            print(error)  # noqa: T201 - the parent reads it
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_cannot_be_replaced_keeps_all_others_as_they_were(out: Path, name: str) -> None:
+    (out / name).unlink()
+    (out / name).mkdir()
+    before = files_in(out)
+    with pytest.raises(OutputError, match="untouched"):
+        write_issue(out)
+    assert files_in(out) == before
+
+
+# --- a run that is killed --------------------------------------------------------------------------------------------
+
+HALF_A_RUN = """
+import sys, time
+from pathlib import Path
+from forecast.run import output_folder
+with output_folder(Path(sys.argv[1])) as scratch:
+    for name in ("outlook.json", "report.html"):
+        (scratch / name).write_text("half")
+    print("writing", flush=True)
+    time.sleep(600)
+"""
+
+
+@contextmanager
+def half_a_run(out: Path) -> Iterator[subprocess.Popen[str]]:
+    """Have another process hold the folder, some of its files written."""
+    command = [sys.executable, "-c", HALF_A_RUN, str(out)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "writing\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_killed_run_leaves_the_previous_issue_and_the_next_one_cleans_up(out: Path) -> None:
+    before = files_in(out)
+    with half_a_run(out) as process:
+        with pytest.raises(BusyError):
+            write_issue(out)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    left = files_in(out)
+    assert {name: left[name] for name in FILES} == before
+    assert len(left) == len(FILES) + 2  # the test means something only if the killed run had begun
+    write_issue(out)
+    assert set(files_in(out)) == set(FILES)
+
+
+# --- a posterior put back on its data --------------------------------------------------------------------------------
+
+
+def test_a_saved_run_gives_the_same_answers(us_iran: Case, first_run: Run) -> None:
+    again = refit_from_file(us_iran, first_run.files["posterior.nc"])
+    assert again.draw_digest() == first_run.outlook.fit.draw_digest()
+    assert_frame_equal(build_outlook(again).table(), first_run.outlook.table())
+
+
+def test_a_saved_run_is_refused_once_its_data_have_changed(us_iran: Case, first_run: Run, tmp_path: Path) -> None:
+    case = us_iran.model_copy(update={"folder": tmp_path})
+    (tmp_path / "data").mkdir()
+    for path in (us_iran.folder / "data").glob("*.csv"):
+        text = path.read_text()
+        (tmp_path / "data" / path.name).write_text(text.replace("Islamabad", "Karachi"))
+    with pytest.raises(PosteriorError, match="data digest has changed since"):
+        refit_from_file(case, first_run.files["posterior.nc"])
+
+
+def test_a_saved_run_is_refused_once_its_priors_have_changed(us_iran: Case, first_run: Run, tmp_path: Path) -> None:
+    for path in (ROOT / "priors").glob("*.toml"):
+        (tmp_path / path.name).write_text(path.read_text().replace("mu = -3.0", "mu = -3.1"))
+    with pytest.raises(PosteriorError, match="prior digest has changed since"):
+        refit_from_file(us_iran, first_run.files["posterior.nc"], priors_folder=tmp_path)
+
+
+# --- report definitions ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "reports").glob("*.toml")), ids=lambda path: path.name)
+def test_shipped_report_definitions_can_run(path: Path) -> None:
+    definition = load_definition(path)
+    assert load_case(definition.case).id == definition.case
+    assert get_rung(definition.rung).name in RUNGS
