@@ -7,7 +7,11 @@ command line answers at once and PyMC is only loaded by what needs it.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from forecast.flags import set_pytensor_flags
+
 __version__ = "0.1.0"
+
+set_pytensor_flags()
 
 _HOME = {
     "Case": "forecast.case",

@@ -283,13 +283,21 @@ def _case_lines(case: "Case") -> list[str]:
 
 def _data_check(arguments: argparse.Namespace) -> int:
     from forecast.case import load_case
-    from forecast.observations.tables import check_values, read_breakdowns, read_episodes, read_observations
+    from forecast.observations.tables import (
+        check_outcomes,
+        check_values,
+        read_breakdowns,
+        read_episodes,
+        read_observations,
+    )
 
     case = load_case(arguments.case)
     observations = read_observations(case)
     check_values(case, observations)
+    episodes = read_episodes(case)
+    check_outcomes(episodes[episodes["published_at"].notna()])
     rows = {name: int(n) for name, n in observations["file"].value_counts().sort_index().items()}
-    rows |= {"episodes": len(read_episodes(case)), "breakdowns": len(read_breakdowns(case))}
+    rows |= {"episodes": len(episodes), "breakdowns": len(read_breakdowns(case))}
     _show(rows, [*(f"{name}: {n} rows" for name, n in rows.items()), "all rows are in order"], arguments.json)
     return 0
 

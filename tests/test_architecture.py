@@ -25,6 +25,7 @@ PLAN = (
     "observations",
     "case",
     "errors",
+    "flags",
 )
 EXEMPT = {"forecast", "forecast.__main__"}  # the public names, and the way in
 READERS = {"read_observations", "read_episodes", "read_breakdowns"}

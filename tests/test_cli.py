@@ -266,7 +266,7 @@ def test_an_option_that_would_do_nothing_is_refused(refused: Refused) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        ("sigma = 0.8", "sgima = 0.8", ["force.toml", "coerce.parameters", "sgima", "'mu' or 'sigma'"]),
+        ("sigma = 0.8", "sgima = 0.8", ["force.toml, field 'coerce", "sgima", "'mu'", "'sigma'"]),
         ('family = "Normal"', 'family = "Norml"', ["force.toml, field 'coerce'", "'Norml'", "'Normal'"]),
         ("rationale =", "rational =", ["force.toml, field 'coerce.rationale'", "required"]),
         ("mu = -3.0", 'mu = "low"', ["force.toml, field 'coerce.parameters.mu'", "number"]),

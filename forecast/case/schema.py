@@ -5,7 +5,7 @@ about); everything else is the case's own: its sides, its signals, which events 
 what composites of signals may drive the hazards, and which questions are asked.
 """
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +26,9 @@ EVENTS = (
     "escalation_before_deal",
     "neither",
 )
+
+_SATURDAY = 5
+_LEAST_HISTORY = timedelta(weeks=26)
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
@@ -89,6 +92,9 @@ class Hold(BaseModel):
     def _target(self) -> "Hold":
         if (self.mark is None) == (self.ladder is None):
             message = "a hold raises either a ladder (with a level) or a mark"
+            raise ValueError(message)
+        if (self.ladder is None) != (self.level is None):
+            message = "a level goes with a ladder, and only with it"
             raise ValueError(message)
         if self.ladder is not None and self.level not in LEVELS[self.ladder]:
             message = f"level {self.level!r} is not on the {self.ladder} ladder {LEVELS[self.ladder]}"
@@ -207,8 +213,10 @@ class Case(BaseModel):
         problems = [*_duplicates(self), *_unknown_signals(self), *_unknown_sides(self)]
         if {s.role for s in self.sides} != {"coercer", "target"}:
             problems.append("sides: one must be the coercer and the other the target")
-        if self.coded_until <= self.grid_start:
-            problems.append(f"coded_until {self.coded_until} must lie after grid_start {self.grid_start}")
+        if self.grid_start.weekday() != _SATURDAY:
+            problems.append(f"grid_start {self.grid_start} must be a Saturday: weeks run from Saturday to Friday")
+        if self.coded_until < self.grid_start + _LEAST_HISTORY:
+            problems.append(f"coded_until {self.coded_until} must lie half a year after grid_start {self.grid_start}")
         if sorted(set(self.horizons)) != list(self.horizons) or min(self.horizons) < 1:
             problems.append(f"horizons {self.horizons} must be positive and increasing")
         if problems:
@@ -219,6 +227,7 @@ class Case(BaseModel):
 def _duplicates(case: Case) -> list[str]:
     problems = []
     for what, ids in (
+        ("side", [s.id for s in case.sides]),
         ("signal", [s.id for s in case.signals]),
         ("composite", [c.id for c in case.composites]),
         ("question", [q.id for q in case.questions]),

@@ -95,7 +95,8 @@ def check_fit(fit: Fit) -> list[Check]:
 
 def check_probabilities(r_hat: Mapping[str, float], ess: Mapping[str, float]) -> list[Check]:
     """Check the published probabilities, given their R-hat and effective sample size by name."""
-    worst, least = max(r_hat, key=lambda k: r_hat[k]), min(ess, key=lambda k: ess[k])
+    worst = max(r_hat, key=lambda k: r_hat[k] if np.isfinite(r_hat[k]) else np.inf)
+    least = min(ess, key=lambda k: ess[k] if np.isfinite(ess[k]) else -np.inf)
     return [judge("probability_r_hat", r_hat[worst], worst), judge("probability_ess", ess[least], least)]
 
 

@@ -6,8 +6,8 @@ from importlib.metadata import version
 from typing import Any
 
 from forecast import __version__
+from forecast.flags import FAST_MATH
 from forecast.inference.fit import Fit
-from forecast.inference.runtime import FLAG
 
 _LIBRARIES = ("pymc", "pytensor", "nutpie", "numba", "numpy", "scipy", "pandas", "xarray", "arviz-stats")
 
@@ -28,7 +28,7 @@ def manifest(fit: Fit, *, command: str) -> dict[str, Any]:
         "rows_read": {name: len(table) for name, table in rows.items()},
         "newest_row_published": vintage.last_published.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "versions": {"leverage-gap": __version__, "python": platform.python_version(), **_versions()},
-        "flags": {FLAG: False, "cpus": os.cpu_count()},
+        "flags": {FAST_MATH: False, "cpus": os.cpu_count()},
         "timings_s": {stage: round(seconds, 1) for stage, seconds in fit.timings.items()},
     }
 

@@ -1,30 +1,21 @@
-"""The one place that sets up PyTensor, before it is imported.
-
-With PyTensor's numba fast-math on, freshly compiled code and code loaded from the cache give different draws for the
-same seed; with it off they agree to the bit, at no measurable cost.
-"""
-
-import os
-import sys
+"""A last look at PyTensor's flags before anything is compiled."""
 
 from forecast.errors import ForecastError
-
-FLAG = "numba__fastmath"
+from forecast.flags import FAST_MATH, set_pytensor_flags
 
 
 def prepare_pytensor() -> None:
-    """Turn fast-math off for this process.
+    """Make sure that fast-math is off in this process.
 
     Raises
     ------
     ForecastError
         PyTensor was imported earlier with fast-math on, so results could not be reproduced.
     """
-    if "pytensor" not in sys.modules:
-        flags = [f for f in os.environ.get("PYTENSOR_FLAGS", "").split(",") if f and not f.startswith(FLAG)]
-        os.environ["PYTENSOR_FLAGS"] = ",".join([*flags, f"{FLAG}=False"])
+    set_pytensor_flags()
     import pytensor
 
     if pytensor.config.numba__fastmath:
-        message = f"PyTensor was imported with {FLAG}=True: import forecast first, or set PYTENSOR_FLAGS={FLAG}=False"
+        mend = f"import forecast first, or set PYTENSOR_FLAGS={FAST_MATH}=False"
+        message = f"PyTensor was imported with {FAST_MATH}=True: {mend}"
         raise ForecastError(message)

@@ -34,6 +34,9 @@ def save_posterior(fit: Fit, path: Path, *, metadata: Mapping[str, Any]) -> Path
     stats = fit.sample_stats.assign(diverging=fit.sample_stats["diverging"].astype("int8"))
     tree = xr.DataTree.from_dict({"/posterior": posterior, "/sample_stats": stats})
     tree.attrs = {ATTRIBUTE: json.dumps({"schema": SCHEMA, "rung": fit.rung.name, **metadata}, sort_keys=True)}
+    if not path.parent.is_dir():
+        message = f"{path.parent}: no such folder; choose another place with --out"
+        raise OutputError(message)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         tree.to_netcdf(str(part), engine=_ENGINE)
@@ -93,6 +96,9 @@ def _bare(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def _check_schema(path: Path, posterior: xr.Dataset, stats: xr.Dataset, metadata: Mapping[str, Any]) -> None:
+    if not isinstance(metadata, dict):
+        message = f"{path}: its metadata are not a JSON object; make it anew with `forecast fit`"
+        raise PosteriorError(message)
     if metadata.get("schema") != SCHEMA or metadata.get("rung") not in VARIABLES:
         found = f"{metadata.get('schema')}, rung {metadata.get('rung')}"
         message = f"{path}: schema {found}; this version reads {SCHEMA}: fit again"

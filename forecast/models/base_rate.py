@@ -132,7 +132,9 @@ def _episode_units(history: History) -> list[Unit]:
 def _breakdown_units(history: History) -> list[Unit]:
     units = []
     today = pd.Timestamp(history.vintage.day)
-    breakdowns: Iterable[Any] = history.vintage.breakdowns.itertuples()
+    table = history.vintage.breakdowns
+    own = table["dyad"].isin(history.case.dyads) & (table["broke_on"] > pd.Timestamp(history.case.grid_start))
+    breakdowns: Iterable[Any] = table[~own].itertuples()  # the coded weeks already hold the own ones
     for b in breakdowns:
         deal = (b.deal_on - b.broke_on).days / 7 if pd.notna(b.deal_on) else _NEVER
         escalation = (b.escalated_on - b.broke_on).days / 7 if pd.notna(b.escalated_on) else _NEVER

@@ -69,9 +69,13 @@ class ScalarPrior(_Described):
         if set(self.parameters) != set(wanted):
             message = f"parameters are {sorted(self.parameters)}, a {self.family} has {sorted(wanted)}"
             raise ValueError(message)
-        bad = [k for k in ("sigma", "alpha", "beta") if not self.parameters.get(k, 1.0) > 0]
-        if bad:
-            message = f"{bad[0]} must be above 0"
+        p = self.parameters
+        for key in ("sigma", "alpha", "beta"):
+            if not 0 < p.get(key, 1.0) < np.inf:
+                message = f"{key} must be a number above 0"
+                raise ValueError(message)
+        if not np.isfinite(p.get("mu", 0.0)) or not p.get("lower", -np.inf) < p.get("upper", np.inf):
+            message = "mu must be a number, and lower must lie below upper"
             raise ValueError(message)
         return self
 
@@ -82,6 +86,13 @@ class DirichletPrior(_Described):
     family: Literal["Dirichlet"]
     weights: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=2)
     categories: tuple[str, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _one_weight_a_category(self) -> "DirichletPrior":
+        if len(self.weights) != len(self.categories):
+            message = f"{len(self.weights)} weights for {len(self.categories)} categories"
+            raise ValueError(message)
+        return self
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -132,8 +143,9 @@ class Priors:
         parts, order = [], []
         for family in families:
             members = [i for i, name in enumerate(names) if self[name].family == family]
-            rows = [_bounded(self[names[i]].parameters) for i in members]
+            rows = [self[names[i]].parameters for i in members]
             stacked = {key: np.array([row[key] for row in rows]) for key in rows[0]}
+            stacked = {key: value for key, value in stacked.items() if np.isfinite(value).any()}
             parts.append(getattr(pm, family)(f"{label}_{family.lower()}", **stacked))
             order += members
         return pm.Deterministic(label, pt.concatenate(parts)[np.argsort(order)], dims=dim)

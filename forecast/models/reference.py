@@ -64,7 +64,8 @@ def usable_episodes(vintage: Vintage) -> pd.DataFrame:
     """Episodes that may enter: no rounds, and none of the own dyad that reach into the weekly grid."""
     table = vintage.episodes
     grid_start = pd.Timestamp(vintage.case.grid_start)
-    own_and_inside = table["dyad"].isin(vintage.case.dyads) & (table["ended_on"].fillna(pd.Timestamp.max) > grid_start)
+    reaches_in = table["ended_on"].isna() | (table["ended_on"] > grid_start)
+    own_and_inside = table["dyad"].isin(vintage.case.dyads) & reaches_in
     return table[table["level"].eq("episode") & ~own_and_inside]
 
 

@@ -14,6 +14,7 @@ from forecast.case import LADDERS
 from forecast.models.base_rate import BANDS
 from forecast.models.history import Origin, feature_array
 from forecast.models.moves import (
+    COERCION,
     COMPREHENSIVE,
     LIMITED,
     MOVE_NAMES,
@@ -133,7 +134,8 @@ class _Composites:
 class BaseRateWalker:
     """Paths of R0: a first deal and a first escalation, independent, each uniform within its band.
 
-    A base rate knows first passages only: after one, the level stays where it is.
+    A base rate knows first passages only: levels wait below what may come (a ladder at its top must first step down),
+    step up once, and stay there.
     """
 
     def __init__(self, draws: xr.Dataset, origin: Origin, *, paths: int, rng: np.random.Generator) -> None:
@@ -143,7 +145,8 @@ class BaseRateWalker:
         shape = (draws.sizes["sample"], paths)
         self.diplomacy = np.full(shape, origin.diplomacy)
         self.force = np.full(shape, origin.force)
-        self._start = (origin.diplomacy, origin.force)
+        self._waiting = {ladder: np.ones(shape, dtype=bool) for ladder in LADDERS}
+        self._below = {"diplomacy": min(origin.diplomacy, TALKS), "force": min(origin.force, COERCION)}
 
     def step(self, week: int) -> None:
         """Advance every path by one week; beyond the last band its rate goes on."""
@@ -151,13 +154,18 @@ class BaseRateWalker:
         width = BANDS[band] - (BANDS[band - 1] if band else 0)
         kinds = _weekly(self._deal[:, band, 1:], width, passed)
         drawn = self._rng.random(self.diplomacy.shape)
-        waiting = self.diplomacy == self._start[0]
         limited, either = kinds[:, [0]], kinds.sum(axis=1, keepdims=True)
-        new = np.where(drawn < limited, max(LIMITED, min(self._start[0] + 1, COMPREHENSIVE)), COMPREHENSIVE)
-        self.diplomacy = np.where(waiting & (drawn < either), new, self.diplomacy)
+        new = np.where(drawn < limited, LIMITED, COMPREHENSIVE)
+        self.diplomacy = self._stepped("diplomacy", self.diplomacy, drawn < either, new)
         rate = _weekly(self._escalation[:, band, 1:], width, passed)
-        escalates = (self.force == self._start[1]) & (self._rng.random(self.force.shape) < rate)
-        self.force = np.where(escalates, self._start[1] + 1, self.force)
+        escalates = self._rng.random(self.force.shape) < rate
+        self.force = self._stepped("force", self.force, escalates, np.asarray(self._below["force"] + 1))
+
+    def _stepped(self, ladder: str, level: np.ndarray, comes: np.ndarray, new: np.ndarray) -> np.ndarray:
+        waiting = self._waiting[ladder]
+        stepped = np.where(waiting, np.where(comes, new, self._below[ladder]), level)
+        self._waiting[ladder] = waiting & ~comes
+        return stepped
 
 
 def _weekly(chance: np.ndarray, width: int, passed: int) -> np.ndarray:

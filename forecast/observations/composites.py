@@ -72,10 +72,12 @@ def _series(vintage: Vintage, component: Component, weeks: CodedWeeks) -> np.nda
 def _level_at(rows: pd.DataFrame, ends: np.ndarray, component: Component) -> np.ndarray:
     """Log of the newest value public at each day; NaN where it was measured too long ago to stand for today."""
     ordered = rows.sort_values(["published_at", "event_time", "id"], kind="stable")
+    ordered = ordered[ordered["event_time"] >= ordered["event_time"].cummax()]  # a late report of old days is not news
     public = _days(ordered["published_at"])
     newest = np.searchsorted(public, ends, side="right") - 1
     known = newest >= 0
-    log_value = np.log(ordered["value"].to_numpy(dtype=float))
+    value = ordered["value"].to_numpy(dtype=float)
+    log_value = np.log(np.where(value > 0, value, np.nan))  # zero has no log: unknown
     measured = _days(ordered["event_time"])
     level = np.full(len(ends), np.nan)
     level[known] = log_value[newest[known]]
@@ -94,8 +96,8 @@ def _share_of_coverage(vintage: Vintage, rows: pd.DataFrame, component: Componen
     """Log of the decayed count of some events over that of all events: an intensity per unit of coverage."""
     kinds = {s.id: s.kind for s in vintage.case.signals}
     everything = vintage.observations[vintage.observations["signal"].map(kinds).eq("event")]
-    counted = _decayed_count(_days(rows["published_at"]), ends, component.weeks)
-    coverage = _decayed_count(_days(everything["published_at"]), ends, vintage.case.media_weeks)
+    counted = _decayed_count(_days(rows["first_published_at"]), ends, component.weeks)
+    coverage = _decayed_count(_days(everything["first_published_at"]), ends, vintage.case.media_weeks)
     per_week = coverage * np.log(2.0) / vintage.case.media_weeks
     expected = per_week * component.weeks / np.log(2.0)
     return np.log(counted + _HALF_EVENT) - np.log(expected + _HALF_EVENT)

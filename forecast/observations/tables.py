@@ -5,6 +5,7 @@ if that time cannot be trusted. Values are checked by :func:`check_values` on th
 Every message names file, row (line of the file, header = 1) and field.
 """
 
+import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -105,7 +106,6 @@ def read_episodes(case: Case) -> pd.DataFrame:
     for column in ("walkout", "kinetic_90d", "adverse_90d"):
         _check(table, column, table[column].isin(["0", "1"]) | table["published_at"].eq(""), "must be 0 or 1")
     closed = table["published_at"] != ""
-    _check(table, "outcome", table["outcome"].isin(OUTCOMES) | ~closed, f"must be one of {', '.join(OUTCOMES)}")
     orphan = table["level"].eq("round") & ~table["parent"].isin(table["id"])
     _check(table, "parent", ~orphan, "a round must name the episode that it belongs to")
     table["started_on"] = _dates(table, "started_on", required=True)
@@ -120,7 +120,7 @@ def read_episodes(case: Case) -> pd.DataFrame:
     )
     _check(table, "ended_on", table["ended_on"].notna() | ~closed, "an episode with an outcome needs its end")
     for column in ("secret", "walkout", "kinetic_90d", "adverse_90d"):
-        table[column] = table[column].map({"0": False, "1": True})
+        table[column] = table[column].eq("1")
     return table
 
 
@@ -136,6 +136,11 @@ def read_breakdowns(case: Case) -> pd.DataFrame:
         _check(table, column, table[column].isna() | (table[column] >= table["broke_on"]), "lies before the breakdown")
     table["published_at"] = _times(table, "published_at", required=True)
     return table
+
+
+def check_outcomes(episodes: pd.DataFrame) -> None:
+    """Check how episodes ended, on the rows whose end a caller may see; DataError names the first offender."""
+    _check(episodes, "outcome", episodes["outcome"].isin(OUTCOMES), f"must be one of {', '.join(OUTCOMES)}")
 
 
 def check_values(case: Case, table: pd.DataFrame) -> None:
@@ -194,19 +199,40 @@ def _read_observation_file(path: Path) -> pd.DataFrame:
 
 def _read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        header, rows, lines = _records(path)
     except FileNotFoundError:
         message = f"{path}: missing; the case names it in case.toml"
         raise DataError(message) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (csv.Error, UnicodeDecodeError) as error:
         message = f"{path}: not a readable CSV table: {str(error).strip()}"
         raise DataError(message) from None
-    missing, extra = set(columns) - set(table.columns), set(table.columns) - set(columns)
+    missing = set(columns) - set(header)
+    extra = [c for i, c in enumerate(header) if c not in columns or c in header[:i]]
     if missing or extra:
-        wrong = [f"lacks {sorted(missing)}"] * bool(missing) + [f"has unknown {sorted(extra)}"] * bool(extra)
+        wrong = [f"lacks {sorted(missing)}"] * bool(missing) + [f"has unknown or repeated {extra}"] * bool(extra)
         message = f"{at(path, row=1)}: the header {' and '.join(wrong)}; columns are {', '.join(columns)}"
         raise DataError(message)
-    return table.assign(file=path.name, row=np.arange(2, len(table) + 2))
+    for row, line in zip(rows, lines, strict=True):
+        if len(row) != len(header):
+            found = f"{len(row)} fields for {len(header)} columns"
+            message = f"{at(path.name, row=line)}: {found}; quote a field that holds a comma"
+            raise DataError(message)
+    return pd.DataFrame(rows, columns=header, dtype="str").assign(file=path.name, row=np.array(lines, dtype=int))
+
+
+def _records(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
+    """Return the header, the records that are not blank, and the line on which each begins (notes may hold breaks)."""
+    rows, lines = [], []
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        header = next(reader, [])
+        begins = reader.line_num + 1
+        for row in reader:
+            if row:
+                rows.append(row)
+                lines.append(begins)
+            begins = reader.line_num + 1
+    return header, rows, lines
 
 
 def _empty(columns: Sequence[str]) -> pd.DataFrame:

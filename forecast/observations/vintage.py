@@ -14,10 +14,17 @@ import pandas as pd
 
 from forecast.case import Case
 from forecast.errors import AsOfError
-from forecast.observations.tables import check_values, read_breakdowns, read_episodes, read_observations
+from forecast.observations.tables import (
+    check_outcomes,
+    check_values,
+    read_breakdowns,
+    read_episodes,
+    read_observations,
+)
 
 _DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _END_OF_DAY = time(23, 59, 59, tzinfo=UTC)
+_AFTERMATH = timedelta(days=90)  # what kinetic_90d and adverse_90d look at, counted from the end of an episode
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,8 @@ class Vintage:
     instant
         The as-of time, UTC.
     observations
-        Latest public revision of every observation (columns of ``OBSERVATION_COLUMNS``), by event time.
+        Latest public revision of every observation (columns of ``OBSERVATION_COLUMNS``), by event time, and
+        ``first_published_at``: when its first revision came out.
     episodes
         Reference episodes as known then: those still under way have no end and the outcome ``"open"``.
     breakdowns
@@ -137,21 +145,24 @@ def _check_instant(case: Case, instant: datetime) -> None:
 
 def _latest_revisions(table: pd.DataFrame, instant: datetime) -> pd.DataFrame:
     public = table[table["published_at"] <= instant].sort_values(["id", "revision", "published_at"], kind="stable")
+    public["first_published_at"] = public.groupby("id")["published_at"].transform("min")
     latest = public.drop_duplicates("id", keep="last")
     return latest[latest["value"].notna() | (latest["revision"] == 0)]
 
 
 def _known_episodes(table: pd.DataFrame, instant: datetime) -> pd.DataFrame:
-    today = pd.Timestamp(instant.date())
-    over = table["published_at"].notna() & (table["published_at"] <= instant)
-    under_way = ~over & ~table["secret"].astype(bool) & (table["started_on"] <= today)
+    today = _last_whole_day(instant)
+    public = table["published_at"].notna() & (table["published_at"] <= instant)
+    over = public & (table["ended_on"] <= today)
+    check_outcomes(table[over])
+    under_way = ~over & (public | ~table["secret"]) & (table["started_on"] <= today)
     known = table[over | under_way].copy()
     still = ~over[over | under_way]
     known.loc[still, ["ended_on", "published_at"]] = pd.NaT
     known.loc[still, "outcome"] = "open"
-    known.loc[still, ["kinetic_90d", "adverse_90d"]] = False
-    known.loc[still, ["note", "source"]] = ""
-    later_walkout = known["walkout_on"] > today
+    known.loc[still, ["note", "source", "walkout_by"]] = ""  # a later walkout may add its name to the first one's
+    known.loc[still | (known["ended_on"] + _AFTERMATH > today), ["kinetic_90d", "adverse_90d"]] = False
+    later_walkout = (known["walkout_on"] > today) | (still & known["walkout_on"].isna())
     known.loc[later_walkout, "walkout_on"] = pd.NaT
     known.loc[later_walkout, "walkout"] = False
     known.loc[later_walkout, "walkout_by"] = ""
@@ -159,10 +170,15 @@ def _known_episodes(table: pd.DataFrame, instant: datetime) -> pd.DataFrame:
 
 
 def _known_breakdowns(table: pd.DataFrame, instant: datetime) -> pd.DataFrame:
-    today = pd.Timestamp(instant.date())
+    today = _last_whole_day(instant)
     known = table[table["published_at"] <= instant].copy()
     for day, texts in (("deal_on", ["deal", "deal_kind"]), ("escalated_on", ["escalation"])):
         later = known[day] > today
         known.loc[later, day] = pd.NaT
         known.loc[later, texts] = ""
     return known.sort_values("id", kind="stable", ignore_index=True)
+
+
+def _last_whole_day(instant: datetime) -> pd.Timestamp:
+    """Return the last day that is over: what is dated by day alone is known at the end of that day."""
+    return pd.Timestamp((instant + timedelta(seconds=1)).date()) - pd.Timedelta(days=1)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from forecast.case import LADDERS, LEVELS
 from forecast.models import History
+from forecast.models.reference import usable_episodes
 from forecast.observations import Interval
 
 DAY = np.timedelta64(1, "D")
@@ -125,7 +126,7 @@ def staleness(history: History) -> dict[str, Any]:
     status = "late" if days <= _STALE_DAYS else "stale"
     text = (
         f"The data end on {until}, {days} days before the as-of day. What happened since is simulated, not known: "
-        "the forecast is wider for it, and blind to any news of those days."
+        "where the ladders stand is itself uncertain, and the forecast is blind to any news of those days."
     )
     return {"status": "fresh" if days <= _LATE_DAYS else status, "days": days, "text": text}
 
@@ -137,12 +138,11 @@ def evidence(history: History) -> str:
     diplomacy = weeks.levels["diplomacy"]
     stepped = np.diff(diplomacy) > 0
     deals = {k: int((stepped & (diplomacy[1:] == k)).sum()) for k in (2, 3)}
-    episodes = history.vintage.episodes
-    reference = int(episodes["level"].eq("episode").sum())
+    episodes = usable_episodes(history.vintage)
     return (
         f"{weeks.n_weeks} coded weeks since {history.case.grid_start:%B %Y}, with {ups['diplomacy']} steps up in "
         f"diplomacy ({deals[2]} to a limited, {deals[3]} to a comprehensive deal) and {ups['force']} in force; "
-        f"{reference} reference episodes of {episodes['dyad'].nunique()} dyads, at reduced weight. "
+        f"{len(episodes)} reference episodes of {episodes['dyad'].nunique()} dyads, at reduced weight. "
         "Few events: wide intervals."
     )
 
@@ -152,11 +152,12 @@ def _holds(interval: Interval, ladder: str, level: int) -> bool:
 
 
 def _mark(history: History, mark: str, label: str) -> dict[str, Any]:
-    on = history.weeks.marks[mark]
-    is_on = bool(on[-1])
-    changed = np.flatnonzero(on != is_on)
-    first = int(changed[-1]) + 1 if len(changed) else 0
-    return {"mark": mark, "label": label, "on": is_on, "since": str(history.weeks.ends[first])}
+    mine = [i for i in history.weeks.intervals if i.hold.mark == mark]
+    since = today = history.weeks.ends[-1]
+    on = any(i.holds_at(today) for i in mine)
+    while since > history.weeks.ends[0] and any(i.holds_at(since - DAY) for i in mine) == on:
+        since -= DAY
+    return {"mark": mark, "label": label, "on": on, "since": str(since)}
 
 
 def _events(history: History, ids: list[str]) -> list[dict[str, Any]]:

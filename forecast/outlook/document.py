@@ -5,7 +5,7 @@ data, priors, settings and code.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -110,11 +110,12 @@ def _at(answer: Answer, outlook: Outlook, wanted: int) -> bool:
 def _headline(answer: Answer) -> dict[str, Any]:
     p = answer.probability
     name, span = word(p.mean)
+    by = f"{answer.by.day} {answer.by:%B %Y}"
     text = (
-        f"{answer.question.label} by {_long(answer.by)}: {percent(p.mean)} ({fraction(p.mean)}; {name}, which stands "
-        f"for {span}). The number itself is uncertain: {INTERVAL:.0%} of the posterior lies between {percent(p.lower)} and "
+        f"{answer.question.label} by {by}: {percent(p.mean)} ({fraction(p.mean)}; {name}, which stands for {span}). "
+        f"The number itself is uncertain: {percent(INTERVAL)} of the posterior lies between {percent(p.lower)} and "
         f"{percent(p.upper)}."
-    ).replace("90%", "90 %")
+    )
     return {
         "event": answer.question.id,
         "label": answer.question.label,
@@ -286,10 +287,6 @@ def _model_limits(outlook: Outlook) -> list[str]:
             "and escalation are taken as independent."
         )
     return limits
-
-
-def _long(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"
 
 
 def _rounded(value: Any) -> Any:

@@ -2,8 +2,8 @@
 
 The *Monte-Carlo error* is how far the number would move with another seed. The *spread* is how uncertain the
 probability itself is: each posterior draw has its own probability g, and the spread is the distribution of g. A finite
-number of paths a draw adds binomial noise to g; its variance is known, so the quantiles are shrunk towards the mean by
-the share of the variance that is not noise (method of moments).
+number of paths a draw adds binomial noise to g; its variance is known, so the spread is that of a beta distribution
+with the mean of g and its variance less the noise (method of moments).
 """
 
 from dataclasses import dataclass
@@ -59,12 +59,20 @@ def summarise(paths: Paths, occurred: np.ndarray) -> Probability:
 
 
 def spread(occurred: np.ndarray) -> tuple[float, float]:
-    """Central interval of the per-draw probability, freed of the noise of finitely many paths."""
+    """Central interval of the per-draw probability, freed of the noise of finitely many paths.
+
+    A beta distribution with the mean of the draws and their variance less the binomial noise (method of moments for the
+    beta-binomial, Skellam 1948): smooth, and inside [0, 1].
+    """
+    from scipy.stats import beta
+
     paths = occurred.shape[1]
     per_draw = occurred.mean(axis=1)
-    mean, total = per_draw.mean(), per_draw.var(ddof=1)
-    noise = (per_draw * (1 - per_draw)).mean() / max(paths - 1, 1)
-    kept = np.sqrt(max(total - noise, 0.0) / total) if total > 0 else 0.0
-    tails = np.quantile(per_draw, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2])
-    lower, upper = np.clip(mean + kept * (tails - mean), 0.0, 1.0)
+    mean = float(per_draw.mean())
+    noise = float((per_draw * (1 - per_draw)).mean()) / max(paths - 1, 1)
+    variance = float(per_draw.var(ddof=1)) - noise
+    if not 0 < variance < mean * (1 - mean):
+        return mean, mean
+    weight = mean * (1 - mean) / variance - 1
+    lower, upper = beta.ppf([(1 - INTERVAL) / 2, (1 + INTERVAL) / 2], mean * weight, (1 - mean) * weight)
     return float(lower), float(upper)

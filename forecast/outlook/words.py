@@ -14,12 +14,12 @@ _SCALE = (
     (0.95, "very likely", "80–95 %"),
     (1.01, "almost certain", "over 95 %"),
 )
-_DENOMINATORS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 30, 50, 100)
+_UNIT = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 50, 75, 100)
 
 
 def percent(p: float) -> str:
     """Whole percent; never 0 % or 100 % for what is still open."""
-    if p < 0.005:
+    if p <= 0.005:
         return "< 1 %"
     if p >= 0.995:
         return "> 99 %"
@@ -35,17 +35,12 @@ def word(p: float) -> tuple[str, str]:
 
 
 def fraction(p: float) -> str:
-    """A small fraction near a probability: ``about 1 in 4``."""
+    """The nearest small fraction: ``about 1 in 4``; 1 in n, n - 1 in n, or fifths and coarser."""
     if p < 0.01:
         return "less than 1 in 100"
     if p > 0.99:
         return "more than 99 in 100"
-    candidates = [Fraction(n, d) for d in _DENOMINATORS for n in range(1, d) if n == 1 or n == d - 1 or d <= 5]
-    # The simplest fraction that is as near as rounding to whole percent can tell, else the nearest.
-    near = [c for c in candidates if abs(float(c) - p) <= max(0.015, 0.06 * min(p, 1 - p))]
-    best = (
-        min(near, key=lambda c: (c.denominator, abs(float(c) - p)))
-        if near
-        else min(candidates, key=lambda c: abs(float(c) - p))
-    )
+    small = [Fraction(n, d) for d in range(2, 6) for n in range(1, d)]
+    edge = [Fraction(n, d) for d in _UNIT for n in (1, d - 1)]
+    best = min({*small, *edge}, key=lambda f: (abs(float(f) - p), f.denominator))
     return f"about {best.numerator} in {best.denominator}"

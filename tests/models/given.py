@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 
 from forecast.case import load_case
+from forecast.inference import Fit, Settings
 from forecast.inference.schema import VARIABLES
-from forecast.models import History, Priors, build_history, load_priors
+from forecast.models import History, Priors, build_history, get_rung, load_priors
 from forecast.models.base_rate import BANDS, DEALS, ESCALATIONS
 from forecast.models.hazards import CHANCES
 from forecast.models.moves import DRIVEN, EPISODE_MOVES, MOVE_NAMES, TERM_NAMES
@@ -63,6 +64,29 @@ def drawn(rung: str, history: History, *, chains: int = 2, draws: int = 100, see
             "draw": np.arange(draws),
             **{d: named[d] for dims, _ in VARIABLES[rung].values() for d in dims},
         },
+    )
+
+
+def made_up_fit(rung: str, history: History, *, chains: int = 2, draws: int = 100, seed: int = 1) -> Fit:
+    """A fit that no sampler made: independent draws from the priors, and the record of a sampler at its best."""
+    rng = np.random.default_rng(seed)
+    shape = (chains, draws)
+    record = {
+        "diverging": np.zeros(shape, dtype=bool),
+        "energy": rng.normal(300.0, 5.0, shape),
+        "n_steps": np.full(shape, 15),
+        "depth": np.full(shape, 4),
+        "step_size": np.full(shape, 0.3),
+    }
+    along = {"chain": np.arange(chains), "draw": np.arange(draws)}
+    return Fit(
+        rung=get_rung(rung),
+        history=history,
+        priors=shipped_priors(),
+        settings=Settings(seed=seed, draws=draws, tune=100, chains=chains),
+        posterior=drawn(rung, history, chains=chains, draws=draws, seed=seed),
+        sample_stats=xr.Dataset({n: (("chain", "draw"), v) for n, v in record.items()}, coords=along),
+        timings={"compile": 1.0, "sample": 2.0},
     )
 
 

@@ -9,7 +9,7 @@ from scipy import stats
 from forecast.errors import PriorError
 from forecast.models import History, Priors, build_history
 from forecast.models.base_rate import BANDS, Unit, band_counts, base_rate_data, build_base_rate, own_units, reference_units
-from forecast.models.priors import NormalPrior
+from forecast.models.priors import ScalarPrior
 from forecast.observations import as_of
 from tests.conftest import BREAKDOWNS, TinyCase
 
@@ -121,8 +121,6 @@ def test_the_model_is_the_dirichlet_multinomial(history: History, priors: Priors
 
 
 def test_a_base_rate_that_is_no_dirichlet_is_refused(priors: Priors, tmp_path: Path) -> None:
-    normal = priors["open"]
-    assert isinstance(normal, NormalPrior)
-    odd = Priors(tmp_path, {"base_rate": {**priors.blocks["base_rate"], "deal_to_13": normal}})
+    odd = Priors(tmp_path, {"base_rate": {**priors.blocks["base_rate"], "deal_to_13": priors["open"]}})
     with pytest.raises(PriorError, match=r"base_rate\.toml.*'deal_to_13'.*Dirichlet"):
         build_base_rate(odd)

@@ -76,18 +76,21 @@ def sampled_point(model: Any, priors: Priors, values: Values) -> dict[str, np.nd
     def of(names: tuple[str, ...], family: str) -> np.ndarray:
         return np.array([values[n] for n in names if priors[n].family == family])
 
-    point = {
+    named = {
+        **values,
         "base_normal": of(MOVE_NAMES, "Normal"),
         "term_normal": of(TERM_NAMES, "Normal"),
-        "term_truncatednormal_interval__": np.log(of(TERM_NAMES, "TruncatedNormal")),
-        "dyad_sd_halfnormal_log__": np.log(of(("dyad_sd_deal", "dyad_sd_collapse"), "HalfNormal")),
-        "chance_beta_logodds__": stats.logistic.ppf(of(CHANCES, "Beta")),
-        "persistence_logodds__": stats.logistic.ppf(values["persistence"]),
-        **{f"{name}_log__": np.log(values[name]) for name in ("global_scale", "slab_scale", "local_scale", "innovation")},
-        **{name: values[name] for name in ("dyad_raw", "reference_offset", "driver_raw")},
+        "term_truncatednormal": of(TERM_NAMES, "TruncatedNormal"),
+        "dyad_sd_halfnormal": of(("dyad_sd_deal", "dyad_sd_collapse"), "HalfNormal"),
+        "chance_beta": of(CHANCES, "Beta"),
     }
-    wanted = {v.name for v in model.value_vars}
-    return {name: value for name, value in point.items() if name in wanted}
+    transforms = {"log": np.log, "interval": np.log, "logodds": stats.logistic.ppf}
+    point = {}
+    for variable in (v.name for v in model.value_vars):  # such as base_normal, innovation_log__
+        name = max((n for n in named if variable.startswith(n)), key=len)
+        transform = transforms.get(variable.removesuffix("__").rpartition("_")[2], np.asarray)
+        point[variable] = np.asarray(transform(named[name]))
+    return point
 
 
 # --- the same density, written out by hand ---------------------------------------------------------------------------

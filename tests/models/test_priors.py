@@ -50,33 +50,32 @@ def copied(folder: Path, block: str, old: str, new: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("text", "field"),
+    ("text", "culprit"),
     [
-        pytest.param(entry() + 'weight = "heavy"\n', "drift.weight", id="unknown key"),
-        pytest.param(entry(family="Normall"), "drift", id="typo in the family"),
-        pytest.param(entry(parameters="{ mu = 0.0, scale = 1.0 }"), "drift.parameters.scale", id="unknown parameter"),
-        pytest.param(entry(parameters="{ mu = 0.0 }"), "drift.parameters", id="missing parameter"),
-        pytest.param(entry(parameters='{ mu = "low", sigma = 1.0 }'), "drift.parameters.mu", id="text for a number"),
-        pytest.param(entry(family="Beta", parameters="{ alpha = 0.0, beta = 1.0 }"), "drift.parameters.alpha", id="Beta at 0"),
-        pytest.param(entry().replace('source = "Nowhere"', ""), "drift.source", id="no source"),
-        pytest.param(entry().replace("probability = 0.9", "probability = 90"), "drift.elicited.probability", id="percent"),
-        pytest.param(entry().replace("2026-11-21", "2026-13-21"), None, id="no such date"),
+        pytest.param(entry() + 'weight = "heavy"\n', "weight", id="unknown key"),
+        pytest.param(entry(family="Normall"), "Normall", id="typo in the family"),
+        pytest.param(entry(parameters="{ mu = 0.0, scale = 1.0 }"), "scale", id="unknown parameter"),
+        pytest.param(entry(parameters="{ mu = 0.0 }"), "parameters", id="missing parameter"),
+        pytest.param(entry(parameters='{ mu = "low", sigma = 1.0 }'), "mu", id="text for a number"),
+        pytest.param(entry(parameters="{ mu = 0.0, sigma = -1.0 }"), "sigma", id="negative scale"),
+        pytest.param(entry(family="Beta", parameters="{ alpha = 0.0, beta = 1.0 }"), "alpha", id="Beta at 0"),
+        pytest.param(entry().replace('source = "Nowhere"', ""), "source", id="no source"),
+        pytest.param(entry().replace("probability = 0.9", "probability = 90"), "probability", id="percent"),
         pytest.param("drift = 3", "drift", id="no table"),
-        pytest.param(entry() + entry(), None, id="the same name twice in a file"),
     ],
 )
-def test_a_malformed_entry_is_refused_by_file_and_field(tmp_path: Path, text: str, field: str | None) -> None:
+def test_a_malformed_entry_is_refused_by_file_and_field(tmp_path: Path, text: str, culprit: str) -> None:
     with pytest.raises(PriorError) as caught:
         load_priors(written(tmp_path, odd=text))
-    assert str(tmp_path / "odd.toml") in str(caught.value)
-    if field is not None:
-        assert re.search(rf"field '{re.escape(field)}(\.\[key\])?'", str(caught.value)), caught.value
+    path, field, *_ = str(caught.value).split("'")
+    assert path == f"{tmp_path / 'odd.toml'}, field "
+    assert field.split(".")[0] == "drift"
+    assert culprit in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param(entry(parameters="{ mu = 0.0, sigma = -1.0 }"), id="negative scale"),
         pytest.param(entry(parameters="{ mu = nan, sigma = 1.0 }"), id="not a number"),
         pytest.param(
             entry(family="TruncatedNormal", parameters="{ mu = 0.0, sigma = 1.0, lower = 2.0, upper = 1.0 }"),
@@ -101,9 +100,17 @@ def test_a_folder_without_priors_is_refused(tmp_path: Path) -> None:
             load_priors(folder)
 
 
-def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[drift\n", id="no closing bracket"),
+        pytest.param(entry() + entry(), id="the same name twice"),
+        pytest.param(entry().replace("2026-11-21", "2026-13-21"), id="no such date"),
+    ],
+)
+def test_a_file_that_is_not_toml_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(PriorError, match=r"odd\.toml: not valid TOML"):
-        load_priors(written(tmp_path, odd="[drift\n"))
+        load_priors(written(tmp_path, odd=text))
 
 
 def test_a_name_in_two_files_is_refused_and_both_are_named(tmp_path: Path) -> None:
@@ -222,20 +229,19 @@ def test_draws_take_any_shape(priors: Priors) -> None:
 BOUNDED = "{{ mu = 0.0, sigma = 1.0, lower = 0.0, upper = {upper} }}"
 
 
-@pytest.mark.parametrize(("first", "second"), [("inf", "1.0"), ("1.0", "inf"), ("1.0", "2.0")])
-def test_a_vector_keeps_the_bounds_of_every_member(tmp_path: Path, first: str, second: str) -> None:
+@pytest.mark.parametrize("uppers", [("inf", "1.0", "2.0", "inf"), ("1.0", "inf", "inf", "2.0"), ("1.0", "2.0", "3.0", "3.0")])
+def test_a_vector_keeps_the_bounds_of_every_member(tmp_path: Path, uppers: tuple[str, ...]) -> None:
     import pymc as pm
 
-    bounds = {"first": first, "second": second}
-    text = [entry(n, family="TruncatedNormal", parameters=BOUNDED.format(upper=b)) for n, b in bounds.items()]
-    priors = load_priors(written(tmp_path, odd="".join(text)))
-    with pm.Model(coords={"of": list(bounds)}):
-        pair = priors.vector("pair", tuple(bounds), dim="of")
-    drawn = pm.draw(pair, draws=400, random_seed=1, mode=_plain_mode())
-    assert (drawn.max(axis=0) < [float(b) for b in bounds.values()]).all()
-    assert drawn.min() > 0
-    unbounded = [j for j, b in enumerate(bounds.values()) if b == "inf"]
-    assert (drawn.max(axis=0)[unbounded] > 1).all()
+    names = tuple("abcd")
+    parameters = [BOUNDED.format(upper=upper) for upper in uppers]
+    entries = [entry(n, family="TruncatedNormal", parameters=p) for n, p in zip(names, parameters, strict=True)]
+    priors = load_priors(written(tmp_path, odd="".join(entries)))
+    with pm.Model(coords={"of": list(names)}):
+        vector = priors.vector("vector", names, dim="of")
+    drawn = pm.draw(vector, draws=2000, random_seed=1, mode=_plain_mode())
+    for name, column in zip(names, drawn.T, strict=True):
+        assert stats.kstest(column, _reference(priors, name).cdf).pvalue > 1e-3, name
 
 
 def test_a_vector_of_several_families_keeps_the_order_of_its_names(priors: Priors) -> None:

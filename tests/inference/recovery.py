@@ -1,0 +1,245 @@
+"""Simulate coded histories from known parameters, and hold posteriors to the truth that made the data.
+
+The simulator takes one week at a time through the hazards written out in ``tests.models.plain``; of the package it uses
+only the containers. Deadlines, terms of office and the length of the last week are those of a real history, so that the
+simulated ones fit the model that is compiled for it. Reference episodes are simulated too, each at full weight: a power
+prior of weight one is a likelihood, and only then are posteriors calibrated.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+from forecast.models import History, Priors, Rung
+from forecast.models.hazards import CHANCES, hazard_data, shapes_of
+from forecast.models.moves import DRIVEN, EPISODE_MOVES, FEATURES, MOVE_NAMES, TERM_NAMES
+from forecast.models.reference import episode_weeks, usable_episodes
+from forecast.observations import CodedWeeks
+from tests.models.plain import Week, chances, log_odds
+
+EPISODE_WEEKS = 20
+"""Simulated episodes are watched for so long; those that have not ended by then are still open."""
+EPISODE_GROUPS = 60
+LEVELS = (0.50, 0.80, 0.95)
+_TARGETS = {"open": 1, "limited": 2, "comprehensive": 3, "collapse": 0, "coerce": 1, "conflict": 2, "ease": 0, "deescalate": 1}
+_ENDS = {"limited": "limited_deal", "comprehensive": "comprehensive_deal", "collapse": "inconclusive"}
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Parameters that made a history: scalars by name, and the arrays of the posterior's schema."""
+
+    scalars: dict[str, float]
+    dyads: np.ndarray
+    reference_offset: np.ndarray
+    driver: np.ndarray
+    persistence: np.ndarray
+    innovation: np.ndarray
+
+    def as_posterior(self) -> dict[str, np.ndarray]:
+        """Return the values under the names of the posterior's schema."""
+        return {
+            "base": self._of(MOVE_NAMES),
+            "term": self._of(TERM_NAMES),
+            "chance": self._of(CHANCES),
+            "dyad_sd": self._of(("dyad_sd_deal", "dyad_sd_collapse")),
+            "dyad_effect": self.dyads,
+            "reference_offset": self.reference_offset,
+            "driver": self.driver,
+            "persistence": self.persistence,
+            "innovation": self.innovation,
+        }
+
+    def _of(self, names: tuple[str, ...]) -> np.ndarray:
+        return np.array([self.scalars[name] for name in names])
+
+
+def draw_truth(priors: Priors, history: History, rng: np.random.Generator, *, drivers: bool) -> Truth:
+    """Draw one set of parameters from the priors; without drivers the composites have no effects."""
+    names = (*MOVE_NAMES, *TERM_NAMES, *CHANCES, "dyad_sd_deal", "dyad_sd_collapse")
+    scalars = {name: float(priors.draw(name, 1, rng)[0]) for name in names}
+    spread = np.array([scalars["dyad_sd_deal"], scalars["dyad_sd_collapse"]])
+    dyads = spread * rng.standard_normal((len(episode_weeks(history.vintage).dyads), 2))
+    shape = (len(history.composites.names), len(DRIVEN))
+    overall, slab = (float(priors.draw(name, 1, rng)[0]) for name in ("global_scale", "slab_scale"))
+    local = overall * np.abs(rng.standard_t(3, shape))
+    driver = rng.standard_normal(shape) * slab * local / np.hypot(slab, local)
+    return Truth(
+        scalars=scalars | {"dyad_deal": float(dyads[0, 0]), "dyad_collapse": float(dyads[0, 1])},
+        dyads=dyads,
+        reference_offset=priors.draw("reference_offset", len(EPISODE_MOVES), rng),
+        driver=driver if drivers else np.zeros(shape),
+        persistence=priors.draw("persistence", shape[0], rng),
+        innovation=priors.draw("innovation", shape[0], rng),
+    )
+
+
+# --- weeks -----------------------------------------------------------------------------------------------------------
+
+
+def simulated(history: History, truth: Truth, rng: np.random.Generator) -> History:
+    """Replace what happened in a history by what the parameters let happen."""
+    composites = _composites(history, truth, rng)
+    states = _states(history, truth, composites, rng)
+    names = ("diplomacy", "force", "diplomacy_weeks", "force_weeks", "mediation")
+    series = {name: np.array([getattr(s, name) for s in states]) for name in names}
+    mediation = series["mediation"].astype(bool)
+    origin = replace(
+        history.origin,
+        diplomacy=int(series["diplomacy"][-1]),
+        force=int(series["force"][-1]),
+        diplomacy_weeks=float(series["diplomacy_weeks"][-1]),
+        force_weeks=float(series["force_weeks"][-1]),
+        mediation=bool(mediation[-1]),
+        composites=composites[-1],
+    )
+    levels = {ladder: series[ladder].astype(int) for ladder in ("diplomacy", "force")}
+    weeks: CodedWeeks = replace(history.weeks, levels=levels, marks={**history.weeks.marks, "mediation": mediation})
+    case = history.case.model_copy(update={"reference_weights": {}, "default_reference_weight": 1.0})
+    return History(
+        vintage=replace(history.vintage, case=case, episodes=_episodes(history, truth, rng)),
+        weeks=weeks,
+        composites=replace(history.composites, values=composites),
+        features=np.array([_features(state) for state in states[:-1]]),
+        origin=origin,
+    )
+
+
+def _composites(history: History, truth: Truth, rng: np.random.Generator) -> np.ndarray:
+    values = rng.standard_normal(history.composites.values.shape)
+    for t in range(1, len(values)):
+        values[t] = truth.persistence * values[t - 1] + truth.innovation * values[t]
+    return values
+
+
+def _states(history: History, truth: Truth, composites: np.ndarray, rng: np.random.Generator) -> list[Week]:
+    """The state at the end of every coded entry, the first as in the real history."""
+    exposure = history.weeks.exposure
+    state = _known_ahead(
+        history,
+        0,
+        diplomacy=int(history.weeks.levels["diplomacy"][0]),
+        force=int(history.weeks.levels["force"][0]),
+        diplomacy_weeks=1.0,
+        force_weeks=1.0,
+        mediation=float(history.weeks.marks["mediation"][0]),
+    )
+    states = [state]
+    for t in range(1, len(exposure)):
+        drive = dict(zip(DRIVEN, composites[t - 1] @ truth.driver, strict=True))
+        eta = log_odds(state, truth.scalars, {group: np.asarray(value) for group, value in drive.items()})
+        diplomacy, force = (
+            _moved(ladder, int(level), chances(ladder, int(level), eta, exposure[t]), truth, rng)
+            for ladder, level in (("diplomacy", state.diplomacy), ("force", state.force))
+        )
+        on = truth.scalars["mediation_persists" if state.mediation else "mediation_starts"]
+        state = _known_ahead(
+            history,
+            t,
+            diplomacy=diplomacy,
+            force=force,
+            diplomacy_weeks=exposure[t] + (float(state.diplomacy_weeks) if diplomacy == state.diplomacy else 0.0),
+            force_weeks=exposure[t] + (float(state.force_weeks) if force == state.force else 0.0),
+            mediation=float(rng.random() < on),
+        )
+        states.append(state)
+    return states
+
+
+def _moved(ladder: str, level: int, of: dict[str, float], truth: Truth, rng: np.random.Generator) -> int:
+    drawn = rng.random()
+    for move, chance in of.items():
+        drawn -= chance
+        if drawn < 0:
+            if move == "lapse":
+                return int(rng.random() < truth.scalars["lapse_to_talks"])
+            return _TARGETS[move]
+    return level
+
+
+def _known_ahead(
+    history: History,
+    t: int,
+    *,
+    diplomacy: int,
+    force: int,
+    diplomacy_weeks: float,
+    force_weeks: float,
+    mediation: float,
+) -> Week:
+    """State at the end of entry ``t`` with what is known of the week after it (nothing after the last)."""
+    row = history.features[min(t, len(history.features) - 1)]
+    known = {name: np.asarray(row[FEATURES.index(name)]) for name in ("deadline", "hard_deadline", "log_term_left")}
+    return Week(
+        diplomacy=np.asarray(diplomacy),
+        force=np.asarray(force),
+        diplomacy_weeks=np.asarray(diplomacy_weeks),
+        force_weeks=np.asarray(force_weeks),
+        mediation=np.asarray(mediation),
+        **known,
+    )
+
+
+def _features(state: Week) -> list[float]:
+    diplomacy, force = int(state.diplomacy), int(state.force)
+    by_name = {
+        "from_none": diplomacy == 0,
+        "from_limited": diplomacy == 2,
+        "from_comprehensive": diplomacy == 3,
+        "from_calm": force == 0,
+        "diplomacy_duration": np.log(1 + state.diplomacy_weeks / 13),
+        "force_duration": np.log(1 + state.force_weeks / 13),
+        "deadline": state.deadline,
+        "hard_deadline": state.hard_deadline,
+        "mediation": state.mediation,
+        "coercion": force == 1,
+        "conflict": force == 2,
+        "talks": diplomacy == 1,
+        "agreement": diplomacy >= 2,
+        "log_term_left": state.log_term_left,
+    }
+    return [float(by_name[name]) for name in FEATURES]
+
+
+# --- reference episodes ----------------------------------------------------------------------------------------------
+
+
+def _episodes(history: History, truth: Truth, rng: np.random.Generator) -> pd.DataFrame:
+    """The dyads and mediators of the real episodes with endings of our own, all begun so many weeks ago."""
+    table = usable_episodes(history.vintage)
+    groups = [*dict.fromkeys(zip(table["dyad"], table["mediator"] != "", strict=True))][:EPISODE_GROUPS]
+    table = table[[pair in groups for pair in zip(table["dyad"], table["mediator"] != "", strict=True)]].copy()
+    start = pd.Timestamp(history.vintage.day) - pd.Timedelta(weeks=EPISODE_WEEKS)
+    names = episode_weeks(history.vintage).dyads
+    ended, outcome = [], []
+    for dyad, mediator in zip(table["dyad"], table["mediator"], strict=True):
+        index = 0 if dyad in history.case.dyads else names.index(dyad)
+        weeks, move = _ending(truth, index, mediated=mediator != "", rng=rng)
+        ended.append(start + pd.Timedelta(weeks=weeks) if move else pd.NaT)
+        outcome.append(_ENDS[move] if move else "open")
+    # Own episodes count only before the weekly grid, so theirs begin (and are over) before it.
+    own = table["dyad"].isin(history.case.dyads)
+    shift = pd.Timestamp(history.case.grid_start) - pd.Timedelta(weeks=EPISODE_WEEKS) - start
+    table = table.assign(started_on=start, ended_on=pd.to_datetime(pd.Series(ended, table.index)), outcome=outcome)
+    table.loc[own, ["started_on", "ended_on"]] += shift
+    return table[~(own & table["ended_on"].isna())]
+
+
+def _ending(truth: Truth, dyad: int, *, mediated: bool, rng: np.random.Generator) -> tuple[int, str]:
+    """Weeks that an episode lasted and the move that ended it, none if it is still open."""
+    deal, collapse = truth.dyads[dyad]
+    s = truth.scalars
+    for week in range(EPISODE_WEEKS):
+        odds = []
+        for move, offset in zip(EPISODE_MOVES, truth.reference_offset, strict=True):
+            mediation = s["mediation_collapse" if move == "collapse" else "mediation_deal"] * mediated
+            of_dyad = collapse if move == "collapse" else deal
+            odds.append(np.exp(s[move] + offset + s[f"duration_{move}"] * np.log(1 + week / 13) + mediation + of_dyad))
+        drawn = rng.random() * (1 + sum(odds))
+        for move, cumulative in zip(EPISODE_MOVES, np.cumsum(odds), strict=True):
+            if drawn < cumulative:
+                return week + 1, move
+    return EPISODE_WEEKS, ""
