@@ -1,8 +1,8 @@
 """Fitting, diagnostics, the posterior on disk and the run's manifest."""
 
 from forecast.inference.diagnostics import Check, check_fit, check_probabilities, gate
-from forecast.inference.fit import Fit, Settings, fit
 from forecast.inference.manifest import manifest
+from forecast.inference.sampling import Fit, Settings, fit
 from forecast.inference.store import SavedPosterior, load_posterior, save_posterior
 
 __all__ = [

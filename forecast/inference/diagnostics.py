@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from forecast.inference.fit import Fit
+from forecast.inference.sampling import Fit
 
 Status = Literal["pass", "review", "fail"]
 

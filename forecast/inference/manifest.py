@@ -7,7 +7,7 @@ from typing import Any
 
 from forecast import __version__
 from forecast.flags import FAST_MATH
-from forecast.inference.fit import Fit
+from forecast.inference.sampling import Fit
 
 _LIBRARIES = ("pymc", "pytensor", "nutpie", "numba", "numpy", "scipy", "pandas", "xarray", "arviz-stats")
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import xarray as xr
 
 from forecast.errors import OutputError, PosteriorError
-from forecast.inference.fit import Fit
+from forecast.inference.sampling import Fit
 from forecast.inference.schema import ATTRIBUTE, SAMPLE_DIMS, SAMPLE_STATS, SCHEMA, VARIABLES
 
 _ENGINE: Literal["h5netcdf"] = "h5netcdf"

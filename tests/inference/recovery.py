@@ -208,24 +208,28 @@ def _features(state: Week) -> list[float]:
 
 
 def _episodes(history: History, truth: Truth, rng: np.random.Generator) -> pd.DataFrame:
-    """The dyads and mediators of the real episodes with endings of our own, all begun so many weeks ago."""
+    """The dyads and mediators of the real episodes of other dyads, with endings of our own.
+
+    All begin so many weeks before the as-of day. Own episodes are left out: they may not reach into the weekly grid, and
+    to drop those that do would be to choose by outcome.
+    """
     table = usable_episodes(history.vintage)
-    groups = [*dict.fromkeys(zip(table["dyad"], table["mediator"] != "", strict=True))][:EPISODE_GROUPS]
-    table = table[[pair in groups for pair in zip(table["dyad"], table["mediator"] != "", strict=True)]].copy()
+    table = table[~table["dyad"].isin(history.case.dyads)]
+    pairs = [*zip(table["dyad"], table["mediator"] != "", strict=True)]
+    kept = set([*dict.fromkeys(pairs)][:EPISODE_GROUPS])
+    table = table[[pair in kept for pair in pairs]]
     start = pd.Timestamp(history.vintage.day) - pd.Timedelta(weeks=EPISODE_WEEKS)
     names = episode_weeks(history.vintage).dyads
-    ended, outcome = [], []
-    for dyad, mediator in zip(table["dyad"], table["mediator"], strict=True):
-        index = 0 if dyad in history.case.dyads else names.index(dyad)
-        weeks, move = _ending(truth, index, mediated=mediator != "", rng=rng)
-        ended.append(start + pd.Timedelta(weeks=weeks) if move else pd.NaT)
-        outcome.append(_ENDS[move] if move else "open")
-    # Own episodes count only before the weekly grid, so theirs begin (and are over) before it.
-    own = table["dyad"].isin(history.case.dyads)
-    shift = pd.Timestamp(history.case.grid_start) - pd.Timedelta(weeks=EPISODE_WEEKS) - start
-    table = table.assign(started_on=start, ended_on=pd.to_datetime(pd.Series(ended, table.index)), outcome=outcome)
-    table.loc[own, ["started_on", "ended_on"]] += shift
-    return table[~(own & table["ended_on"].isna())]
+    endings = [
+        _ending(truth, names.index(dyad), mediated=mediator != "", rng=rng)
+        for dyad, mediator in zip(table["dyad"], table["mediator"], strict=True)
+    ]
+    ended = [start + pd.Timedelta(weeks=weeks) if move else pd.NaT for weeks, move in endings]
+    return table.assign(
+        started_on=start,
+        ended_on=pd.to_datetime(pd.Series(ended, table.index)),
+        outcome=[_ENDS.get(move, "open") for _, move in endings],
+    )
 
 
 def _ending(truth: Truth, dyad: int, *, mediated: bool, rng: np.random.Generator) -> tuple[int, str]:
@@ -243,3 +247,78 @@ def _ending(truth: Truth, dyad: int, *, mediated: bool, rng: np.random.Generator
             if drawn < cumulative:
                 return week + 1, move
     return EPISODE_WEEKS, ""
+
+
+# --- fitting and comparing -------------------------------------------------------------------------------------------
+
+
+def pinned(rung: Rung, history: History) -> Rung:
+    """Give simulated histories the model that is compiled for a real one: same shape, smaller data padded up to it."""
+    shapes = shapes_of(history)
+    read = set(rung.data(history))
+    return replace(
+        rung,
+        shape=lambda _: rung.shape(history),
+        build=lambda priors, _: rung.build(priors, history),
+        data=lambda other: {name: table for name, table in hazard_data(other, shapes).items() if name in read},
+    )
+
+
+def ranks(posterior: xr.Dataset, truth: Truth) -> dict[str, np.ndarray]:
+    """Where each true value lies among its posterior draws: 0 below all of them, 1 above; uniform if calibrated."""
+    found = {}
+    for name, value in truth.as_posterior().items():
+        if name in posterior:
+            draws = posterior[name].values.reshape(-1, *value.shape)
+            found[name] = (draws < value[: draws.shape[1]]).mean(axis=0) if value.ndim else (draws < value).mean(axis=0)
+    return found
+
+
+def deal_probability(rung: Rung, draws: xr.Dataset, history: History, *, paths: int, weeks: int = 13) -> np.ndarray:
+    """Probability of a deal within some weeks by draw, from simulated paths [sample]."""
+    walker = rung.walker(draws, history.origin, paths, np.random.default_rng(1))
+    level, dealt = walker.diplomacy, np.zeros(walker.diplomacy.shape, dtype=bool)
+    for week in range(weeks):
+        walker.step(week)
+        dealt |= (walker.diplomacy > level) & (walker.diplomacy >= 2)
+        level = walker.diplomacy
+    return np.asarray(dealt.mean(axis=1))
+
+
+def deal_rank(rung: Rung, posterior: xr.Dataset, truth: Truth, history: History) -> float:
+    """Where the true probability of a deal within a quarter lies in its posterior, freed of the noise of the paths."""
+    flat = posterior.stack(sample=("chain", "draw"), create_index=False).transpose("sample", ...)
+    paths = 100
+    g = deal_probability(rung, flat, history, paths=paths)
+    mean, variance = g.mean(), g.var() - (g * (1 - g)).mean() / (paths - 1)
+    weight = mean * (1 - mean) / max(variance, 1e-6) - 1
+    one = flat.isel(sample=[0]).copy(deep=True)
+    for name, value in truth.as_posterior().items():
+        if name in one:
+            one[name].values[0] = value
+    true = deal_probability(rung, one, history, paths=20_000)[0]
+    return float(stats.beta.cdf(true, mean * weight, (1 - mean) * weight))
+
+
+def covered(rank: np.ndarray, level: float) -> np.ndarray:
+    """Whether the central interval of a posterior holds the truth, given its rank."""
+    return np.abs(rank - 0.5) <= level / 2
+
+
+def bounds(n: int, level: float, *, inflation: float = 1.0) -> tuple[float, float]:
+    """Range for a share of ``n`` cases covered at a nominal level, left once in a thousand times.
+
+    Cases of one history are not independent: ``inflation`` widens the binomial's variance for that.
+    """
+    worth = max(1, round(n / inflation))
+    low, high = stats.binom(worth, level).ppf([0.0005, 0.9995])
+    return float(low / worth), float(high / worth)
+
+
+def table(found: dict[str, np.ndarray]) -> str:
+    """Coverage by parameter group, for a human reader."""
+    lines = [f"{'parameters':<22}{'n':>6}" + "".join(f"{f'{level:.0%}':>8}" for level in LEVELS) + f"{'mean rank':>11}"]
+    for name, rank in found.items():
+        shares = "".join(f"{covered(rank, level).mean():>8.1%}" for level in LEVELS)
+        lines.append(f"{name:<22}{rank.size:>6}{shares}{rank.mean():>11.3f}")
+    return "\n".join(lines)
