@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.test_run import without_times
+from tests.test_run import files_in, without_times
 
 pytestmark = pytest.mark.slow
 
-COMMAND = ("run", "us-iran", "--rung", "R0", "--as-of", "2026-04-14", "--draws", "200", "--seed", "11")
+COMMAND = ("run", "us-iran", "--rung", "R0", "--as-of", "2026-04-14", "--seed", "11")
 
 
 def fresh_run(out: Path, cache: Path) -> dict[str, Any]:
@@ -30,8 +30,9 @@ def fresh_run(out: Path, cache: Path) -> dict[str, Any]:
 def test_a_cold_and_a_warm_process_agree_to_the_last_bit(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cold = fresh_run(tmp_path / "cold", cache)
-    compiled = {path for path in cache.rglob("*") if path.is_file()}
-    assert compiled, "nothing was compiled into the empty cache: the test would compare two warm runs"
+    compiled = files_in(cache).keys()
+    assert compiled  # otherwise both runs would have been warm
     warm = fresh_run(tmp_path / "warm", cache)
+    assert files_in(cache).keys() == compiled  # otherwise both would have been cold
     assert warm["manifest"]["draw_digest"] == cold["manifest"]["draw_digest"]
     assert without_times(warm) == without_times(cold)

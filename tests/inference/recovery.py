@@ -7,6 +7,7 @@ prior of weight one is a likelihood, and only then are posteriors calibrated.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,42 +17,53 @@ from scipy import stats
 from forecast.models import History, Priors, Rung
 from forecast.models.hazards import CHANCES, hazard_data, shapes_of
 from forecast.models.moves import DRIVEN, EPISODE_MOVES, FEATURES, MOVE_NAMES, TERM_NAMES
-from forecast.models.reference import episode_weeks, usable_episodes
+from forecast.models.reference import usable_episodes
 from forecast.observations import CodedWeeks
+from tests.models.given import dyads_of
 from tests.models.plain import Week, chances, log_odds
 
 EPISODE_WEEKS = 20
 """Simulated episodes are watched for so long; those that have not ended by then are still open."""
 EPISODE_GROUPS = 60
 LEVELS = (0.50, 0.80, 0.95)
-_TARGETS = {"open": 1, "limited": 2, "comprehensive": 3, "collapse": 0, "coerce": 1, "conflict": 2, "ease": 0, "deescalate": 1}
+_TARGETS = {
+    "open": 1,
+    "limited": 2,
+    "comprehensive": 3,
+    "collapse": 0,
+    "coerce": 1,
+    "conflict": 2,
+    "ease": 0,
+    "deescalate": 1,
+}
 _ENDS = {"limited": "limited_deal", "comprehensive": "comprehensive_deal", "collapse": "inconclusive"}
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Parameters that made a history: scalars by name, and the arrays of the posterior's schema."""
+    """Parameters that made a history: scalars by name, dyad effects by dyad, and arrays of the posterior's schema."""
 
     scalars: dict[str, float]
-    dyads: np.ndarray
+    dyads: dict[str, np.ndarray]
     reference_offset: np.ndarray
     driver: np.ndarray
     persistence: np.ndarray
     innovation: np.ndarray
 
-    def as_posterior(self) -> dict[str, np.ndarray]:
-        """Return the values under the names of the posterior's schema."""
-        return {
+    def like(self, posterior: xr.Dataset) -> dict[str, np.ndarray]:
+        """Return the true values of a posterior's variables, in its order."""
+        named = {
             "base": self._of(MOVE_NAMES),
             "term": self._of(TERM_NAMES),
             "chance": self._of(CHANCES),
             "dyad_sd": self._of(("dyad_sd_deal", "dyad_sd_collapse")),
-            "dyad_effect": self.dyads,
+            "dyad_effect": np.array([self.dyads[str(name)] for name in posterior["dyad"].values]),
             "reference_offset": self.reference_offset,
             "driver": self.driver,
             "persistence": self.persistence,
             "innovation": self.innovation,
         }
+        return {name: value for name, value in named.items() if name in posterior}
 
     def _of(self, names: tuple[str, ...]) -> np.ndarray:
         return np.array([self.scalars[name] for name in names])
@@ -62,13 +74,14 @@ def draw_truth(priors: Priors, history: History, rng: np.random.Generator, *, dr
     names = (*MOVE_NAMES, *TERM_NAMES, *CHANCES, "dyad_sd_deal", "dyad_sd_collapse")
     scalars = {name: float(priors.draw(name, 1, rng)[0]) for name in names}
     spread = np.array([scalars["dyad_sd_deal"], scalars["dyad_sd_collapse"]])
-    dyads = spread * rng.standard_normal((len(episode_weeks(history.vintage).dyads), 2))
+    dyads = {name: spread * rng.standard_normal(2) for name in dyads_of(history)}
+    own = dyads["(own)"]
     shape = (len(history.composites.names), len(DRIVEN))
     overall, slab = (float(priors.draw(name, 1, rng)[0]) for name in ("global_scale", "slab_scale"))
     local = overall * np.abs(rng.standard_t(3, shape))
     driver = rng.standard_normal(shape) * slab * local / np.hypot(slab, local)
     return Truth(
-        scalars=scalars | {"dyad_deal": float(dyads[0, 0]), "dyad_collapse": float(dyads[0, 1])},
+        scalars=scalars | {"dyad_deal": float(own[0]), "dyad_collapse": float(own[1])},
         dyads=dyads,
         reference_offset=priors.draw("reference_offset", len(EPISODE_MOVES), rng),
         driver=driver if drivers else np.zeros(shape),
@@ -185,7 +198,7 @@ def _known_ahead(
 
 def _features(state: Week) -> list[float]:
     diplomacy, force = int(state.diplomacy), int(state.force)
-    by_name = {
+    by_name: dict[str, Any] = {
         "from_none": diplomacy == 0,
         "from_limited": diplomacy == 2,
         "from_comprehensive": diplomacy == 3,
@@ -210,8 +223,8 @@ def _features(state: Week) -> list[float]:
 def _episodes(history: History, truth: Truth, rng: np.random.Generator) -> pd.DataFrame:
     """The dyads and mediators of the real episodes of other dyads, with endings of our own.
 
-    All begin so many weeks before the as-of day. Own episodes are left out: they may not reach into the weekly grid, and
-    to drop those that do would be to choose by outcome.
+    All begin so many weeks before the as-of day. Own episodes are left out: they may not reach into the weekly grid,
+    and to drop those that do would be to choose by outcome.
     """
     table = usable_episodes(history.vintage)
     table = table[~table["dyad"].isin(history.case.dyads)]
@@ -219,9 +232,8 @@ def _episodes(history: History, truth: Truth, rng: np.random.Generator) -> pd.Da
     kept = set([*dict.fromkeys(pairs)][:EPISODE_GROUPS])
     table = table[[pair in kept for pair in pairs]]
     start = pd.Timestamp(history.vintage.day) - pd.Timedelta(weeks=EPISODE_WEEKS)
-    names = episode_weeks(history.vintage).dyads
     endings = [
-        _ending(truth, names.index(dyad), mediated=mediator != "", rng=rng)
+        _ending(truth, dyad, mediated=mediator != "", rng=rng)
         for dyad, mediator in zip(table["dyad"], table["mediator"], strict=True)
     ]
     ended = [start + pd.Timedelta(weeks=weeks) if move else pd.NaT for weeks, move in endings]
@@ -232,7 +244,7 @@ def _episodes(history: History, truth: Truth, rng: np.random.Generator) -> pd.Da
     )
 
 
-def _ending(truth: Truth, dyad: int, *, mediated: bool, rng: np.random.Generator) -> tuple[int, str]:
+def _ending(truth: Truth, dyad: str, *, mediated: bool, rng: np.random.Generator) -> tuple[int, str]:
     """Weeks that an episode lasted and the move that ended it, none if it is still open."""
     deal, collapse = truth.dyads[dyad]
     s = truth.scalars
@@ -266,12 +278,8 @@ def pinned(rung: Rung, history: History) -> Rung:
 
 def ranks(posterior: xr.Dataset, truth: Truth) -> dict[str, np.ndarray]:
     """Where each true value lies among its posterior draws: 0 below all of them, 1 above; uniform if calibrated."""
-    found = {}
-    for name, value in truth.as_posterior().items():
-        if name in posterior:
-            draws = posterior[name].values.reshape(-1, *value.shape)
-            found[name] = (draws < value[: draws.shape[1]]).mean(axis=0) if value.ndim else (draws < value).mean(axis=0)
-    return found
+    true = truth.like(posterior)
+    return {name: (posterior[name].values < value).mean(axis=(0, 1)) for name, value in true.items()}
 
 
 def deal_probability(rung: Rung, draws: xr.Dataset, history: History, *, paths: int, weeks: int = 13) -> np.ndarray:
@@ -287,15 +295,14 @@ def deal_probability(rung: Rung, draws: xr.Dataset, history: History, *, paths: 
 
 def deal_rank(rung: Rung, posterior: xr.Dataset, truth: Truth, history: History) -> float:
     """Where the true probability of a deal within a quarter lies in its posterior, freed of the noise of the paths."""
-    flat = posterior.stack(sample=("chain", "draw"), create_index=False).transpose("sample", ...)
+    flat = posterior.stack(sample=("chain", "draw"), create_index=False).transpose("sample", ...)  # noqa: PD013 - xarray
     paths = 100
     g = deal_probability(rung, flat, history, paths=paths)
     mean, variance = g.mean(), g.var() - (g * (1 - g)).mean() / (paths - 1)
     weight = mean * (1 - mean) / max(variance, 1e-6) - 1
     one = flat.isel(sample=[0]).copy(deep=True)
-    for name, value in truth.as_posterior().items():
-        if name in one:
-            one[name].values[0] = value
+    for name, value in truth.like(posterior).items():
+        one[name].values[0] = value
     true = deal_probability(rung, one, history, paths=20_000)[0]
     return float(stats.beta.cdf(true, mean * weight, (1 - mean) * weight))
 

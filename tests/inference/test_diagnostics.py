@@ -9,7 +9,7 @@ from forecast.inference.diagnostics import THRESHOLDS, Status, judge
 from forecast.models import History
 from tests.models.given import made_up_fit
 
-PASS: Status = "pass"
+PASS: Status = "pass"  # noqa: S105 - a verdict, not a password
 REVIEW: Status = "review"
 FAIL: Status = "fail"
 
@@ -111,7 +111,9 @@ def test_divergences_are_counted_and_their_share_judged(fitted: Fit) -> None:
     diverging = np.zeros((4, 500), dtype=bool)
     diverging[1, :5] = True
     dims = fitted.sample_stats["diverging"].dims
-    check = by_name(replace(fitted, sample_stats=fitted.sample_stats.assign(diverging=(dims, diverging))))["divergences"]
+    check = by_name(replace(fitted, sample_stats=fitted.sample_stats.assign(diverging=(dims, diverging))))[
+        "divergences"
+    ]
     assert (check.value, check.status, check.where) == (0.0025, "review", "5 of 2000 draws")
 
 

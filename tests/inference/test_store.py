@@ -122,7 +122,7 @@ def test_another_schema_is_an_error(saved: Path, attribute: str) -> None:
 
 def test_a_variable_that_is_missing_is_named(fitted: Fit, saved: Path) -> None:
     last = list(VARIABLES[fitted.rung.name])[-1]
-    with pytest.raises(PosteriorError, match="sample_stats lacks.*diverging"):
+    with pytest.raises(PosteriorError, match=r"sample_stats lacks.*diverging"):
         load_posterior(rewritten(saved, drop=("diverging",)))
     save_posterior(fitted, saved, metadata=METADATA)
     with pytest.raises(PosteriorError, match=f"variable '{last}': dims missing"):

@@ -1,10 +1,7 @@
 import pytest
 
-from forecast.inference.runtime import prepare_pytensor
 from forecast.models import History, Priors
 from tests.models.given import real_history, shipped_priors
-
-prepare_pytensor()  # before any test of this folder imports PyMC, or PreliZ, which brings PyTensor along
 
 
 @pytest.fixture(scope="session")

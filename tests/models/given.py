@@ -1,4 +1,4 @@
-"""What tests of the statistical core start from: the shipped priors, coded histories, and draws that need no sampler."""
+"""What tests of the statistical core start from: shipped priors, coded histories, and draws that need no sampler."""
 
 from functools import cache
 
@@ -12,7 +12,7 @@ from forecast.models import History, Priors, build_history, get_rung, load_prior
 from forecast.models.base_rate import BANDS, DEALS, ESCALATIONS
 from forecast.models.hazards import CHANCES
 from forecast.models.moves import DRIVEN, EPISODE_MOVES, MOVE_NAMES, TERM_NAMES
-from forecast.models.reference import episode_weeks
+from forecast.models.reference import usable_episodes
 from forecast.observations import as_of
 
 PLAN_WEEKS = 60
@@ -32,6 +32,11 @@ def real_history(when: str = WALKOUT_AFTER_ISLAMABAD) -> History:
     return build_history(as_of(load_case("us-iran"), when), plan_weeks=PLAN_WEEKS)
 
 
+def dyads_of(history: History) -> list[str]:
+    """Return the names of the dyads as the reference episodes number them: the case's own, then the others in order."""
+    return ["(own)", *sorted(set(usable_episodes(history.vintage)["dyad"]) - set(history.case.dyads))]
+
+
 def coordinates(history: History) -> dict[str, list[str] | list[int]]:
     """Names along the dimensions of a posterior."""
     return {
@@ -39,7 +44,7 @@ def coordinates(history: History) -> dict[str, list[str] | list[int]]:
         "coefficient": list(TERM_NAMES),
         "chance_of": list(CHANCES),
         "dyad_on": ["deal", "collapse"],
-        "dyad": list(episode_weeks(history.vintage).dyads),
+        "dyad": dyads_of(history),
         "episode_end": list(EPISODE_MOVES),
         "composite": list(history.composites.names),
         "driven": list(DRIVEN),
@@ -104,7 +109,7 @@ def _base_rate(size: tuple[int, int], rng: np.random.Generator) -> dict[str, np.
 
 def _hazards(history: History, size: tuple[int, int], rng: np.random.Generator) -> dict[str, np.ndarray]:
     spread = _stacked(("dyad_sd_deal", "dyad_sd_collapse"), size, rng)
-    dyads = len(coordinates(history)["dyad"])
+    dyads = len(dyads_of(history))
     return {
         "base": _stacked(MOVE_NAMES, size, rng),
         "term": _stacked(TERM_NAMES, size, rng),

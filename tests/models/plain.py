@@ -138,5 +138,7 @@ def log_likelihood(ladder: str, level: np.ndarray, eta: LogOdds, exposure: np.nd
 
 def weeks_spent(level: np.ndarray, exposure: np.ndarray) -> np.ndarray:
     """Weeks since the level was entered, at the end of each entry [week]."""
-    entered = [max((s for s in range(t + 1) if s == 0 or level[s] != level[s - 1]), default=0) for t in range(len(level))]
+    entered = [
+        max((s for s in range(t + 1) if s == 0 or level[s] != level[s - 1]), default=0) for t in range(len(level))
+    ]
     return np.array([exposure[s : t + 1].sum() for t, s in enumerate(entered)])

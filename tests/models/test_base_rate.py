@@ -1,6 +1,7 @@
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -8,8 +9,15 @@ from scipy import stats
 
 from forecast.errors import PriorError
 from forecast.models import History, Priors, build_history
-from forecast.models.base_rate import BANDS, Unit, band_counts, base_rate_data, build_base_rate, own_units, reference_units
-from forecast.models.priors import ScalarPrior
+from forecast.models.base_rate import (
+    BANDS,
+    Unit,
+    band_counts,
+    base_rate_data,
+    build_base_rate,
+    own_units,
+    reference_units,
+)
 from forecast.observations import as_of
 from tests.conftest import BREAKDOWNS, TinyCase
 
@@ -104,7 +112,7 @@ def test_the_model_is_the_dirichlet_multinomial(history: History, priors: Priors
     with model:
         for name, value in data.items():
             model.set_data(name, value)
-    log_density = model.compile_logp(mode=Mode(linker="py", optimizer=None), jacobian=False)
+    log_density = model.compile_logp(mode=Mode(linker="py", optimizer=cast("str", None)), jacobian=False)
     rng = np.random.default_rng(8)
     for _ in range(3):
         point, total = {}, 0.0

@@ -1,6 +1,7 @@
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def laid(history: History, priors: Priors, *, drivers: bool, shapes: Shapes | No
         for name, value in hazard_data(history, shapes).items():
             if name in model.named_vars:
                 model.set_data(name, value)
-    mode = Mode(linker="py", optimizer=None)  # no compiler
+    mode = Mode(linker="py", optimizer=cast("str", None))  # no compiler
     return Laid(model, shapes, model.compile_logp(mode=mode, jacobian=False, sum=False))
 
 
@@ -71,7 +72,7 @@ def random_values(priors: Priors, shapes: Shapes, rng: np.random.Generator) -> d
 
 
 def sampled_point(model: Any, priors: Priors, values: Values) -> dict[str, np.ndarray]:
-    """Put parameters where the sampler looks for them: vectors by family, positive ones as logs, chances as log-odds."""
+    """Put parameters where the sampler looks: vectors by family, positive ones as logs, chances as log-odds."""
 
     def of(names: tuple[str, ...], family: str) -> np.ndarray:
         return np.array([values[n] for n in names if priors[n].family == family])
@@ -114,21 +115,26 @@ def plain_ladders(history: History, values: Values, *, drivers: bool) -> dict[st
         **known,
     )
     own = values["dyad_raw"][0] * [values["dyad_sd_deal"], values["dyad_sd_collapse"]]
-    parameters = {n: float(values[n]) for n in (*MOVE_NAMES, *TERM_NAMES)} | {"dyad_deal": own[0], "dyad_collapse": own[1]}
-    drive = dict(zip(DRIVEN, (history.composites.values[:-1] @ driver_effects(values)).T, strict=True)) if drivers else None
+    parameters = {n: float(values[n]) for n in (*MOVE_NAMES, *TERM_NAMES)} | {
+        "dyad_deal": own[0],
+        "dyad_collapse": own[1],
+    }
+    drive = (
+        dict(zip(DRIVEN, (history.composites.values[:-1] @ driver_effects(values)).T, strict=True)) if drivers else None
+    )
     eta = log_odds(week, parameters, drive)
     return {f"{name}_moves": log_likelihood(name, levels[name], eta, exposure[1:]) for name in STEPS}
 
 
 def plain_counts(history: History, values: Values) -> dict[str, float]:
-    ended, into_talks, pairs = 0, 0, []
-    for before, after in zip(*(history.weeks.levels["diplomacy"][s] for s in (slice(None, -1), slice(1, None))), strict=True):
+    ended, into_talks = 0, 0
+    for before, after in zip(
+        *(history.weeks.levels["diplomacy"][s] for s in (slice(None, -1), slice(1, None))), strict=True
+    ):
         if before >= 2 and after < before:
             ended, into_talks = ended + 1, into_talks + (after == 1)
     mark = history.weeks.marks["mediation"]
-    for t in range(1, len(mark)):
-        if history.weeks.exposure[t] == 1:
-            pairs.append((bool(mark[t - 1]), bool(mark[t])))
+    pairs = [(bool(mark[t - 1]), bool(mark[t])) for t in range(1, len(mark)) if history.weeks.exposure[t] == 1]
     out = [now for was, now in pairs if not was]
     on = [now for was, now in pairs if was]
     return {
@@ -184,7 +190,9 @@ def plain_priors(priors: Priors, values: Values, *, drivers: bool) -> float:
     names = (*MOVE_NAMES, *TERM_NAMES, *CHANCES, "dyad_sd_deal", "dyad_sd_collapse", "reference_offset", *drive)
     total = sum(density(name, values[name]) for name in names) + stats.norm.logpdf(values["dyad_raw"]).sum()
     if drivers:
-        total += (np.log(2) + stats.t(3).logpdf(values["local_scale"])).sum() + stats.norm.logpdf(values["driver_raw"]).sum()
+        total += (np.log(2) + stats.t(3).logpdf(values["local_scale"])).sum() + stats.norm.logpdf(
+            values["driver_raw"]
+        ).sum()
     return float(total)
 
 
@@ -239,10 +247,15 @@ def test_named_vectors_hold_each_parameter_in_its_place(model: Laid, priors: Pri
 
     values = random_values(priors, model.shapes, np.random.default_rng(6))
     point = sampled_point(model.model, priors, values)
-    vectors = {"base": MOVE_NAMES, "term": TERM_NAMES, "chance": CHANCES, "dyad_sd": ("dyad_sd_deal", "dyad_sd_collapse")}
+    vectors = {
+        "base": MOVE_NAMES,
+        "term": TERM_NAMES,
+        "chance": CHANCES,
+        "dyad_sd": ("dyad_sd_deal", "dyad_sd_collapse"),
+    }
     inputs = model.model.value_vars
     graphs = model.model.replace_rvs_by_values([model.model[name] for name in vectors])
-    mode = Mode(linker="py", optimizer=None)
+    mode = Mode(linker="py", optimizer=cast("str", None))
     evaluate = model.model.compile_fn(graphs, inputs=inputs, mode=mode, on_unused_input="ignore")
     for (name, members), found in zip(vectors.items(), evaluate(point), strict=True):
         np.testing.assert_allclose(found, [values[m] for m in members], err_msg=name)
@@ -263,7 +276,7 @@ def test_the_arrays_hold_moves_where_the_columns_say(history: History) -> None:
     for ladder, steps in STEPS.items():
         names = list(dict.fromkeys(m for m in MOVE_NAMES if m in steps.values()))
         level = history.weeks.levels[ladder]
-        expected = [0 if b == a else 1 + names.index(steps[b, a]) for b, a in zip(level[:-1], level[1:], strict=True)]
+        expected = [0 if b == a else 1 + names.index(steps[b, a]) for b, a in itertools.pairwise(level)]
         np.testing.assert_array_equal(weeks[:n, at[f"{ladder}_move"]][:, 0], expected)
         assert len(set(expected)) >= 4
 
@@ -304,7 +317,9 @@ def test_chances_are_betas_that_count(model: Laid, history: History, priors: Pri
     at_rest = random_values(priors, model.shapes, np.random.default_rng(7))
     differences = []
     for value in (0.1, 0.35, 0.6, 0.9):
-        terms = model.terms(sampled_point(model.model, priors, {**at_rest, **dict.fromkeys(CHANCES, np.float64(value))}))
+        terms = model.terms(
+            sampled_point(model.model, priors, {**at_rest, **dict.fromkeys(CHANCES, np.asarray(value))})
+        )
         closed = sum(posterior.logpdf(value) for posterior in posteriors.values())
         differences.append(terms["chance_beta"] + terms["ended_deals"] + terms["mediated_weeks"] - closed)
     assert differences == pytest.approx([differences[0]] * len(differences))

@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable
 from datetime import date, timedelta
 
@@ -29,7 +30,7 @@ def due_within_a_fortnight(vintage: Vintage, day: date, *, public_by: date) -> l
 
 
 def share_of_term_left(day: date) -> float:
-    for first, last in zip(TERMS_OF_OFFICE[:-1], TERMS_OF_OFFICE[1:], strict=True):
+    for first, last in itertools.pairwise(TERMS_OF_OFFICE):
         if first <= day < last:
             return (last - day) / (last - first)
     raise AssertionError(day)
@@ -125,7 +126,11 @@ def test_where_a_forecast_starts_is_where_the_next_week_of_a_later_fit_starts(ti
     then = build_history(tiny_case.vintage(friday, (*WITHOUT_LAGS, *PRICES)), plan_weeks=4).origin
     later = build_history(tiny_case.vintage("2021-06-25", (*WITHOUT_LAGS, *PRICES)), plan_weeks=4)
     row = dict(zip(FEATURES, later.features[later.weeks.ends[:-1] == np.datetime64(friday)][0], strict=True))
-    assert (row["from_none"], row["talks"], row["agreement"]) == (then.diplomacy == 0, then.diplomacy == 1, then.diplomacy > 1)
+    assert (row["from_none"], row["talks"], row["agreement"]) == (
+        then.diplomacy == 0,
+        then.diplomacy == 1,
+        then.diplomacy > 1,
+    )
     assert (row["from_calm"], row["coercion"], row["conflict"]) == tuple(then.force == level for level in range(3))
     assert row["diplomacy_duration"] == pytest.approx(np.log1p(then.diplomacy_weeks / 13))
     assert row["force_duration"] == pytest.approx(np.log1p(then.force_weeks / 13))

@@ -17,14 +17,21 @@ from forecast.models.moves import (
 from tests.models.plain import GROUPS, STEPS, open_moves
 
 # The model's tables as an analyst would write them on paper: which coefficient speaks of which move, through what.
-FORCE_ON_DIPLOMACY = {"open": ("open",), "deal": ("limited", "comprehensive"), "collapse": ("collapse",), "lapse": ("lapse",)}
+FORCE_ON_DIPLOMACY = {
+    "open": ("open",),
+    "deal": ("limited", "comprehensive"),
+    "collapse": ("collapse",),
+    "lapse": ("lapse",),
+}
 ON_PAPER = {
     "limited_from_none": ("from_none", ("limited",)),
     "comprehensive_from_none": ("from_none", ("comprehensive",)),
     "comprehensive_from_limited": ("from_limited", ("comprehensive",)),
     "lapse_from_comprehensive": ("from_comprehensive", ("lapse",)),
     "conflict_from_calm": ("from_calm", ("conflict",)),
-    **{f"duration_{m}": ("diplomacy_duration", (m,)) for m in ("open", "limited", "comprehensive", "collapse", "lapse")},
+    **{
+        f"duration_{m}": ("diplomacy_duration", (m,)) for m in ("open", "limited", "comprehensive", "collapse", "lapse")
+    },
     **{f"duration_{m}": ("force_duration", (m,)) for m in ("coerce", "conflict", "ease", "deescalate")},
     "deadline_soft": ("deadline", ("limited", "comprehensive")),
     "deadline_hard": ("hard_deadline", ("limited", "comprehensive")),

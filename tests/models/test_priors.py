@@ -1,9 +1,7 @@
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -229,7 +227,9 @@ def test_draws_take_any_shape(priors: Priors) -> None:
 BOUNDED = "{{ mu = 0.0, sigma = 1.0, lower = 0.0, upper = {upper} }}"
 
 
-@pytest.mark.parametrize("uppers", [("inf", "1.0", "2.0", "inf"), ("1.0", "inf", "inf", "2.0"), ("1.0", "2.0", "3.0", "3.0")])
+@pytest.mark.parametrize(
+    "uppers", [("inf", "1.0", "2.0", "inf"), ("1.0", "inf", "inf", "2.0"), ("1.0", "2.0", "3.0", "3.0")]
+)
 def test_a_vector_keeps_the_bounds_of_every_member(tmp_path: Path, uppers: tuple[str, ...]) -> None:
     import pymc as pm
 
@@ -239,7 +239,7 @@ def test_a_vector_keeps_the_bounds_of_every_member(tmp_path: Path, uppers: tuple
     priors = load_priors(written(tmp_path, odd="".join(entries)))
     with pm.Model(coords={"of": list(names)}):
         vector = priors.vector("vector", names, dim="of")
-    drawn = pm.draw(vector, draws=2000, random_seed=1, mode=_plain_mode())
+    drawn = pm.draw(vector, draws=1000, random_seed=1, mode=_plain_mode())
     for name, column in zip(names, drawn.T, strict=True):
         assert stats.kstest(column, _reference(priors, name).cdf).pvalue > 1e-3, name
 
@@ -250,27 +250,13 @@ def test_a_vector_of_several_families_keeps_the_order_of_its_names(priors: Prior
     names = ("deadline_soft", "open", "dyad_sd_deal", "limited", "permanence", "mediation_starts")
     with pm.Model(coords={"of": list(names)}):
         vector = priors.vector("many", names, dim="of")
-    drawn = pm.draw(vector, draws=4000, random_seed=2, mode=_plain_mode())
+    drawn = pm.draw(vector, draws=1000, random_seed=2, mode=_plain_mode())
     for name, column in zip(names, drawn.T, strict=True):
         assert stats.kstest(column, _reference(priors, name).cdf).pvalue > 1e-3, name
-
-
-def test_checking_priors_leaves_a_process_that_can_fit() -> None:
-    """PreliZ brings PyTensor along: with fast-math on, nothing could be fitted in the same process any more."""
-    code = (
-        "from forecast.models import Priors, check_priors, load_priors\n"
-        "priors = load_priors()\n"
-        "assert check_priors(Priors(priors.folder, {'one': {'ease': priors['ease']}}))\n"
-        "from forecast.inference.runtime import prepare_pytensor\n"
-        "prepare_pytensor()\n"
-    )
-    fresh = {name: value for name, value in os.environ.items() if name != "PYTENSOR_FLAGS"}
-    done = subprocess.run([sys.executable, "-c", code], env=fresh, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr.splitlines()[-1]
 
 
 def _plain_mode() -> object:
     """PyTensor without a compiler."""
     from pytensor.compile.mode import Mode
 
-    return Mode(linker="py", optimizer=None)
+    return Mode(linker="py", optimizer=cast("str", None))

@@ -1,5 +1,6 @@
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,8 @@ def single_weeks(vintage: Vintage) -> Iterator[tuple[float, bool, str, int, str]
     """Weight, mediation, ending, weeks and dyad of every episode that may enter, by the rules on paper."""
     case = vintage.case
     ends_as = {"limited_deal": "limited", "comprehensive_deal": "comprehensive", "open": ""}
-    for e in vintage.episodes.itertuples():
+    rows: Iterable[Any] = vintage.episodes.itertuples()
+    for e in rows:
         inside = pd.isna(e.ended_on) or e.ended_on.date() > case.grid_start
         if e.level == "round" or (e.dyad in case.dyads and inside):
             continue

@@ -1,6 +1,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,7 +78,12 @@ def as_draws(*sets: Parameters) -> xr.Dataset:
 
 
 def origin_at(
-    diplomacy: int = 0, force: int = 0, *, mediation: bool = False, exposure: np.ndarray | None = None, plan: Plan | None = None
+    diplomacy: int = 0,
+    force: int = 0,
+    *,
+    mediation: bool = False,
+    exposure: np.ndarray | None = None,
+    plan: Plan | None = None,
 ) -> Origin:
     lengths = np.ones(WEEKS) if exposure is None else exposure
     nothing = np.zeros(len(lengths))
@@ -111,10 +117,21 @@ def walked(
 # --- a Markov chain over both ladders and the mediator, built by hand ------------------------------------------------
 
 STATES = [(d, f, m) for d in range(4) for f in range(3) for m in range(2)]
-TARGETS = {"open": 1, "limited": 2, "comprehensive": 3, "collapse": 0, "coerce": 1, "conflict": 2, "ease": 0, "deescalate": 1}
+TARGETS = {
+    "open": 1,
+    "limited": 2,
+    "comprehensive": 3,
+    "collapse": 0,
+    "coerce": 1,
+    "conflict": 2,
+    "ease": 0,
+    "deescalate": 1,
+}
 
 
-def next_levels(ladder: str, level: int, eta: Mapping[str, np.ndarray], p: Parameters, exposure: float) -> dict[int, float]:
+def next_levels(
+    ladder: str, level: int, eta: Mapping[str, np.ndarray], p: Parameters, exposure: float
+) -> dict[int, float]:
     """Distribution of a ladder's level a week on."""
     reached = dict.fromkeys(range(4), 0.0)
     for move, chance in chances(ladder, level, dict(eta), exposure).items():
@@ -132,7 +149,9 @@ def transition(p: Parameters, *, exposure: float = 1.0) -> np.ndarray:
     matrix = np.zeros((len(STATES), len(STATES)))
     for i, (d, f, m) in enumerate(STATES):
         at = {"diplomacy": d, "force": f, "mediation": m}
-        rest = dict.fromkeys(("diplomacy_weeks", "force_weeks", "deadline", "hard_deadline", "log_term_left"), np.array(0.0))
+        rest = dict.fromkeys(
+            ("diplomacy_weeks", "force_weeks", "deadline", "hard_deadline", "log_term_left"), np.array(0.0)
+        )
         eta = log_odds(Week(**{k: np.array(v) for k, v in at.items()}, **rest), p)
         diplomacy, force = (next_levels(n, level, eta, p, exposure) for n, level in (("diplomacy", d), ("force", f)))
         on = p["mediation_persists"] if m else p["mediation_starts"]
@@ -146,7 +165,7 @@ def start_at(diplomacy: int, force: int, mediation: int = 0) -> np.ndarray:
     return np.array([state == (diplomacy, force, mediation) for state in STATES], dtype=float)
 
 
-def assert_close(found: np.ndarray, expected: np.ndarray, n: int = PATHS) -> None:
+def assert_close(found: np.ndarray, expected: np.ndarray | np.floating[Any], n: int = PATHS) -> None:
     """Hold shares of ``n`` independent paths to their probabilities, within 4.5 standard errors."""
     error = np.sqrt(expected * (1 - expected) / n)
     assert (np.abs(found - expected) <= 4.5 * error + 1e-12).all(), (found, expected)
@@ -227,7 +246,9 @@ def test_ladders_make_all_the_steps_they_can_make_and_no_others() -> None:
 def test_deadlines_and_terms_of_office_move_the_odds_in_their_week() -> None:
     plan = Plan(np.array([0.0, 1.0, 1.0]), np.array([0.0, 0.0, 1.0]), np.array([-1.0, -1.0, -2.0]))
     p = parameters(deadline_soft=0.7, deadline_hard=0.9, deadline_conflict=0.8, permanence=0.6)
-    walker = HazardWalker(as_draws(p), origin_at(1, 1, exposure=np.ones(3), plan=plan), paths=1, rng=np.random.default_rng(1))
+    walker = HazardWalker(
+        as_draws(p), origin_at(1, 1, exposure=np.ones(3), plan=plan), paths=1, rng=np.random.default_rng(1)
+    )
     eta = np.array([walker._log_odds(week)[0, 0] for week in range(3)])
     gained = {name: (eta[:, j] - eta[0, j]).tolist() for j, name in enumerate(MOVE_NAMES)}
     assert gained.pop("limited") == pytest.approx([0, 0.7, 1.6])
@@ -247,7 +268,7 @@ def test_features_of_a_path_are_those_of_the_history_in_the_same_state(history: 
     driver = draws["driver"].values
     columns = {m: g for g, moves in enumerate(DRIVEN.values()) for m in moves}
     own = draws["dyad_effect"].values[:, 0]
-    for t in range(0, len(history.features), 9):
+    for t in range(0, len(history.features), 23):
         row = history.features[t]
         expected = draws["base"].values + np.einsum("f,sfm->sm", row, weights)
         for j, move in enumerate(MOVE_NAMES):
@@ -289,7 +310,7 @@ def test_durations_of_a_path_are_those_that_its_levels_would_be_coded_with() -> 
 
 
 def test_composites_of_paths_go_by_their_autoregressions(history: History) -> None:
-    """Mean and variance after k weeks: phi^k x and s^2 (1 - phi^2k) / (1 - phi^2), read off the log-odds of one move."""
+    """Mean and variance after k weeks: phi^k x and s^2 (1 - phi^2k) / (1 - phi^2), off the log-odds of one move."""
     draws = drawn("R3", history, chains=1, draws=2).stack(sample=("chain", "draw"), create_index=False)
     draws = draws.transpose("sample", ...)
     start = np.linspace(-1, 2, len(history.composites.names))
@@ -365,10 +386,15 @@ def test_weekly_chances_of_a_band_compound_to_the_bands_chance() -> None:
 
 
 @pytest.mark.parametrize(("diplomacy", "force"), [(0, 0), (1, 1), (2, 0), (2, 2), (3, 2)])
-def test_a_base_rate_stays_on_the_ladders_wherever_it_starts(diplomacy: int, force: int) -> None:
-    reached = walked_base_rate(origin_at(diplomacy, force), 30)
-    assert reached[0].max() <= 3
-    assert reached[1].max() <= 2
+def test_a_base_rate_has_its_chances_wherever_it_starts_and_stays_on_the_ladders(diplomacy: int, force: int) -> None:
+    """The first week counts too: a step up must be there to see, even with a deal in force or in a conflict."""
+    levels = walked_base_rate(origin_at(diplomacy, force), 13)
+    assert levels[0].max() <= 3
+    assert levels[1].max() <= 2
+    climbed = [np.cumsum(np.diff(level, axis=0) > 0, axis=0) > 0 for level in levels]
+    for week in (1, 4, 13):
+        assert_close(climbed[0][week - 1].mean(), np.float64(expected_by(week, lambda b: 1 - DEAL[b][0])))
+        assert_close(climbed[1][week - 1].mean(), np.float64(expected_by(week, lambda b: ESCALATION[b][1])))
 
 
 def test_a_base_rate_keeps_the_kinds_of_deals_apart_when_a_deal_is_in_force() -> None:

@@ -52,7 +52,9 @@ def test_ages_are_counted_from_the_newest_value(history: History) -> None:
     for signal, row in rows.items():
         assert row["age_days"] == (np.datetime64("2026-04-14") - np.datetime64(row["last_event"])).astype(int), signal
         late = row["late_after_days"]
-        assert row["status"] == ("fresh" if row["age_days"] <= late else "late" if row["age_days"] <= 3 * late else "stale")
+        assert row["status"] == (
+            "fresh" if row["age_days"] <= late else "late" if row["age_days"] <= 3 * late else "stale"
+        )
 
 
 @pytest.mark.parametrize(("when", "status", "days"), [("2026-10-09", "fresh", 0), ("2026-11-20", "stale", 42)])

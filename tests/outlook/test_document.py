@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecast.inference import manifest
-from forecast.models import History
 from forecast.outlook import Outlook, build_outlook, to_document
 from forecast.outlook.document import share_dots
 from forecast.outlook.words import fraction, percent, word
@@ -24,18 +23,13 @@ def written(outlook: Outlook) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def outlook(history: History) -> Outlook:
-    return build_outlook(made_up_fit("R3", history))
-
-
-@pytest.fixture(scope="module")
 def document(outlook: Outlook) -> dict[str, Any]:
     return written(outlook)
 
 
 @pytest.fixture(scope="module")
-def base_rate(history: History) -> dict[str, Any]:
-    return written(build_outlook(made_up_fit("R0", history)))
+def of_base_rate(base_rate: Outlook) -> dict[str, Any]:
+    return written(base_rate)
 
 
 def keys(value: Any, path: str = "") -> Iterator[str]:
@@ -72,15 +66,17 @@ def test_the_keys_are_those_that_the_report_is_written_against(document: dict[st
     assert document["schema"] == "forecast-outlook/1"
 
 
-def test_it_is_json_of_plain_python_values_without_infinities(document: dict[str, Any], base_rate: dict[str, Any]) -> None:
-    for d in (document, base_rate):
+def test_it_is_json_of_plain_python_values_without_infinities(
+    document: dict[str, Any], of_base_rate: dict[str, Any]
+) -> None:
+    for d in (document, of_base_rate):
         assert plain(d)
         assert json.loads(json.dumps(d, allow_nan=False)) == d
 
 
 def test_only_two_fields_tell_the_time_of_the_run(outlook: Outlook, document: dict[str, Any]) -> None:
     later = to_document(
-        build_outlook(outlook.fit),
+        outlook,
         run_manifest=manifest(outlook.fit, command="forecast run"),
         run_at=datetime(2027, 1, 1, tzinfo=UTC),
     )
@@ -107,15 +103,17 @@ def test_headlines_repeat_the_table_in_numbers_and_in_words(document: dict[str, 
     assert [h["event"] for h in document["headlines"]] == ["deal", "escalation", "deal_comprehensive"]
     for h in document["headlines"]:
         row = rows[h["event"], 13]
-        assert (h["probability"], h["lower"], h["upper"], h["mcse"]) == tuple(row[k] for k in ("mean", "lower", "upper", "mcse"))
+        assert (h["probability"], h["lower"], h["upper"], h["mcse"]) == tuple(
+            row[k] for k in ("mean", "lower", "upper", "mcse")
+        )
         assert (h["percent"], h["fraction"]) == (row["display"], fraction(row["mean"]))
         assert (h["word"], h["word_range"]) == word(row["mean"])
         for part in (h["percent"], h["fraction"], h["word"], percent(h["lower"]), percent(h["upper"]), "90 % of"):
             assert part in h["sentence"]
 
 
-def test_outcomes_sum_to_one_and_their_dots_to_fifty(document: dict[str, Any], base_rate: dict[str, Any]) -> None:
-    for d in (document, base_rate):
+def test_outcomes_sum_to_one_and_their_dots_to_fifty(document: dict[str, Any], of_base_rate: dict[str, Any]) -> None:
+    for d in (document, of_base_rate):
         categories = d["outcomes"]["categories"]
         assert sum(c["probability"] for c in categories) == pytest.approx(1, abs=1e-5)
         assert sum(c["dots"] for c in categories) == 50
@@ -147,10 +145,10 @@ def test_quantiles_of_a_first_passage_are_weeks_by_which_so_many_paths_have_come
                 assert (passage <= q["weeks"] - 1).mean() < q["q"] <= (passage <= q["weeks"]).mean()
 
 
-def test_a_base_rate_shows_no_levels_and_says_why(base_rate: dict[str, Any], document: dict[str, Any]) -> None:
-    assert base_rate["occupancy"] is None
-    assert base_rate["drivers"] is None
-    assert any("first passages only" in limit for limit in base_rate["limits"])
+def test_a_base_rate_shows_no_levels_and_says_why(of_base_rate: dict[str, Any], document: dict[str, Any]) -> None:
+    assert of_base_rate["occupancy"] is None
+    assert of_base_rate["drivers"] is None
+    assert any("first passages only" in limit for limit in of_base_rate["limits"])
     for ladder in document["occupancy"]["ladders"]:
         assert len(ladder["mean"]) == len(document["occupancy"]["dates"]) == 53
         np.testing.assert_allclose(np.sum(ladder["mean"], axis=1), 1, atol=1e-5)
@@ -165,9 +163,9 @@ def test_drivers_are_the_twelve_surest_effects(outlook: Outlook, document: dict[
         assert row["lower"] <= row["median"] <= row["upper"]
 
 
-def test_assumptions_are_the_priors_that_the_rung_reads(document: dict[str, Any], base_rate: dict[str, Any]) -> None:
+def test_assumptions_are_the_priors_that_the_rung_reads(document: dict[str, Any], of_base_rate: dict[str, Any]) -> None:
     blocks = shipped_priors().blocks
-    for d, read in ((document, set(blocks) - {"base_rate"}), (base_rate, {"base_rate"})):
+    for d, read in ((document, set(blocks) - {"base_rate"}), (of_base_rate, {"base_rate"})):
         assert {(a["block"], a["name"]) for a in d["assumptions"]} == {(b, n) for b in read for n in blocks[b]}
     (soft,) = [a for a in document["assumptions"] if a["name"] == "deadline_soft"]
     assert soft["parameters"] == {"mu": 0.5, "sigma": 0.5, "lower": 0.0, "upper": None}
@@ -179,11 +177,11 @@ def test_health_repeats_the_checks_and_the_gate(outlook: Outlook, document: dict
 
 
 def test_data_that_end_before_the_as_of_day_are_said_to(document: dict[str, Any]) -> None:
-    late = written(build_outlook(made_up_fit("R1", real_history("2026-11-20"))))
+    late = written(build_outlook(made_up_fit("R0", real_history("2026-11-20"))))
     assert late["issue"]["coded_until"] == "2026-10-09"
     assert late["issue"]["lead_weeks"] == 6.0
     assert late["issue"]["staleness"]["status"] == "stale"
-    assert "42 days before the as-of day" in late["limits"][-1]
+    assert any("42 days before the as-of day" in limit for limit in late["limits"])
     assert document["issue"]["staleness"] == {
         "status": "fresh",
         "days": 0,

@@ -1,3 +1,4 @@
+import itertools
 from typing import Any
 
 import numpy as np
@@ -6,12 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecast.case import Case, Question
+from forecast.case import Question
 from forecast.models import History, get_rung
-from forecast.models.hazards import CHANCES
 from forecast.outlook.outlook import OUTCOMES, classify
 from forecast.outlook.paths import NEVER, Paths, first_passages, first_step_up, occurred_by, simulate
-from tests.models.given import drawn
+from tests.models.given import drawn, real_history
 
 WEEKS = 6
 
@@ -26,7 +26,7 @@ PATHS = st.builds(lambda d, f: Paths(d, f, 1, 1), levels(3), levels(2))
 
 
 def question(event: str, **more: Any) -> Question:
-    return Question(id=event, event=event, label=event, definition=event, **more)  # type: ignore[arg-type]
+    return Question(id=event, event=event, label=event, definition=event, **more)
 
 
 def ladder(*paths: list[int]) -> np.ndarray:
@@ -120,7 +120,7 @@ def test_later_dates_are_no_less_likely_and_neither_no_more(paths: Paths, dates:
     for event in ("deal", "escalation", "deal_before_escalation", "escalation_before_deal", "neither"):
         asked = question(event)
         came = [occurred_by(asked, first_passages(paths, asked), week) for week in sorted(dates)]
-        for earlier, later in zip(came[:-1], came[1:], strict=True):
+        for earlier, later in itertools.pairwise(came):
             assert (later <= earlier if event == "neither" else earlier <= later).all(), event
 
 
@@ -152,7 +152,13 @@ def test_outcomes_agree_with_the_questions(paths: Paths, weeks: int) -> None:
     found = classify(paths, weeks)
     came = {
         event: occurred_by(question(event), first_passages(paths, question(event)), weeks)
-        for event in ("deal_before_escalation", "escalation_before_deal", "neither", "deal_limited", "deal_comprehensive")
+        for event in (
+            "deal_before_escalation",
+            "escalation_before_deal",
+            "neither",
+            "deal_limited",
+            "deal_comprehensive",
+        )
     }
     limited, comprehensive = (found == OUTCOMES.index(f"{kind}_first") for kind in ("limited", "comprehensive"))
     np.testing.assert_array_equal(limited | comprehensive, came["deal_before_escalation"])
@@ -185,10 +191,8 @@ def test_the_same_seed_gives_the_same_paths_and_another_one_others(history: Hist
     assert (first.force != other.force).any()
 
 
-def test_paths_start_at_the_as_of_day_with_the_silent_days_behind_them(us_iran: Case) -> None:
+def test_paths_start_at_the_as_of_day_with_the_silent_days_behind_them() -> None:
     """Days between the last coded day and the as-of day are simulated, but what came in them is not counted."""
-    from tests.models.given import real_history
-
     late = real_history("2026-11-20")
     assert late.origin.lead_steps == 6
     rung, draws = get_rung("R1"), drawn("R1", late, draws=40)
@@ -196,7 +200,6 @@ def test_paths_start_at_the_as_of_day_with_the_silent_days_behind_them(us_iran: 
     moved = (paths.diplomacy[0] != late.origin.diplomacy) | (paths.force[0] != late.origin.force)
     assert 0.2 < moved.mean() < 0.95
     frozen = draws.assign(base=draws["base"] - 50.0)
-    assert set(draws["chance_of"].values) == set(CHANCES)
     still = simulate(rung, frozen, late.origin, weeks=4, paths=5, seed=1)
     assert (still.diplomacy == late.origin.diplomacy).all()
     assert (still.force == late.origin.force).all()

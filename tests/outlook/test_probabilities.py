@@ -20,7 +20,9 @@ def chains(n: int, draws: int) -> Paths:
 
 @pytest.mark.parametrize("paths", [20, 40, 400])
 @pytest.mark.parametrize(("a", "b"), [(8, 12), (3, 5), (30, 20), (20, 60), (1, 19)])
-def test_the_spread_is_that_of_the_probability_without_the_noise_of_finitely_many_paths(a: int, b: int, paths: int) -> None:
+def test_the_spread_is_that_of_the_probability_without_the_noise_of_finitely_many_paths(
+    a: int, b: int, paths: int
+) -> None:
     """A Beta's bounds come back from binomial counts; the raw counts' own bounds would be too wide."""
     g = stats.beta(a, b).rvs(4000, random_state=np.random.default_rng(2))
     came = observed(g, paths)
