@@ -25,7 +25,7 @@ from forecast.models import RUNGS, History, Priors, Rung, get_rung
 from forecast.models.base_rate import BANDS, base_rate_data
 from forecast.outlook import build_outlook
 from forecast.run import FILES, Run, Say, finish, fit_case, load_definition, output_folder, publish, refit_from_file
-from tests.conftest import TinyCase
+from tests.conftest import PRICES, TinyCase
 
 ROOT = Path(__file__).resolve().parent.parent
 WHEN = "2026-04-14"
@@ -143,6 +143,12 @@ def test_another_case_runs_from_end_to_end(tiny_case: TinyCase, tmp_path: Path) 
     assert set(files_in(tmp_path / "out")) == set(FILES)
     assert {row["event"] for row in run.document["probabilities"]} == {"pact", "war"}
     assert {curve["event"] for curve in run.document["timing"]["curves"]} == {"pact", "war"}
+
+
+def test_a_case_without_a_single_event_runs_too(tiny_case: TinyCase, tmp_path: Path) -> None:
+    run = finish(exact_fit(tiny_case.write(PRICES), draws=250), by=(), out=tmp_path / "out", command="forecast run")
+    assert set(files_in(tmp_path / "out")) == set(FILES)
+    assert run.document["state"]["diplomacy"]["level"] == "none"
 
 
 # --- a run that must not publish -------------------------------------------------------------------------------------

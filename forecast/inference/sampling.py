@@ -19,7 +19,7 @@ from forecast.inference.schema import SAMPLE_STATS, VARIABLES
 from forecast.models import History, Priors, Rung
 
 CHAINS = 4
-TUNE = 500
+TUNE = 400
 DRAWS = 1000
 TARGET_ACCEPT = 0.8
 

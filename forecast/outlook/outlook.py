@@ -15,7 +15,7 @@ from forecast.models.moves import COMPREHENSIVE, LIMITED
 from forecast.outlook.paths import NEVER, Paths, first_passages, first_step_up, occurred_by, simulate
 from forecast.outlook.probabilities import Probability, spread, summarise
 
-PATHS_PER_DRAW = 25
+PATHS_PER_DRAW = 16
 LONGEST_WEEKS = 104
 OUTCOMES = ("escalation_first", "neither", "limited_first", "comprehensive_first")
 OUTCOME_LABELS = {

@@ -75,4 +75,4 @@ def spread(occurred: np.ndarray) -> tuple[float, float]:
         return mean, mean
     weight = mean * (1 - mean) / variance - 1
     lower, upper = beta.ppf([(1 - INTERVAL) / 2, (1 + INTERVAL) / 2], mean * weight, (1 - mean) * weight)
-    return float(lower), float(upper)
+    return min(float(lower), mean), max(float(upper), mean)  # a spread all in the tail is noise of a rare event

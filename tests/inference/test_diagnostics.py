@@ -13,21 +13,29 @@ PASS: Status = "pass"  # noqa: S105 - a verdict, not a password
 REVIEW: Status = "review"
 FAIL: Status = "fail"
 
+ONE = {"band": 13, "deal_kind": "limited deal"}
+NAMED = "deal[13, limited deal]"
+
 
 @pytest.fixture(scope="module")
 def fitted(history: History) -> Fit:
     """Independent draws, as many as the sampler is asked for: nothing to complain about."""
-    return made_up_fit("R1", history, chains=4, draws=500)
+    return made_up_fit("R0", history, chains=4, draws=500)
 
 
 def by_name(fit: Fit) -> dict[str, Check]:
     return {check.name: check for check in check_fit(fit)}
 
 
-def with_base(fit: Fit, move: str, values: np.ndarray) -> Fit:
-    base = fit.posterior["base"].copy()
-    base.loc[{"move": move}] = values
-    return replace(fit, posterior=fit.posterior.assign(base=base))
+def of_one(fit: Fit) -> np.ndarray:
+    """Draws of one parameter, the chance of a limited deal in the second band [chain, draw]."""
+    return np.array(fit.posterior["deal"].sel(ONE))
+
+
+def with_one(fit: Fit, values: np.ndarray) -> Fit:
+    deal = fit.posterior["deal"].copy()
+    deal.loc[ONE] = values
+    return replace(fit, posterior=fit.posterior.assign(deal=deal))
 
 
 @pytest.mark.parametrize(
@@ -73,18 +81,18 @@ def test_independent_draws_pass(fitted: Fit) -> None:
 
 
 def test_a_chain_that_went_elsewhere_is_caught_and_named(fitted: Fit) -> None:
-    values = np.array(fitted.posterior["base"].sel(move="collapse"))
-    values[2] += 2.0
-    checks = by_name(with_base(fitted, "collapse", values))
-    assert (checks["r_hat"].status, checks["r_hat"].where) == ("fail", "base[collapse]")
-    assert checks["ess_bulk"].where == "base[collapse]"
+    values = of_one(fitted)
+    values[2] += 2 * values.std()
+    checks = by_name(with_one(fitted, values))
+    assert (checks["r_hat"].status, checks["r_hat"].where) == ("fail", NAMED)
+    assert checks["ess_bulk"].where == NAMED
 
 
 def test_chains_that_crawl_are_caught_by_their_effective_size(fitted: Fit) -> None:
     """A random walk's effective size is a few draws, whatever their number."""
     crawl = np.cumsum(np.random.default_rng(1).standard_normal((4, 500)), axis=1)
-    checks = by_name(with_base(fitted, "ease", crawl))
-    assert (checks["ess_bulk"].status, checks["ess_bulk"].where) == ("fail", "base[ease]")
+    checks = by_name(with_one(fitted, crawl))
+    assert (checks["ess_bulk"].status, checks["ess_bulk"].where) == ("fail", NAMED)
     assert checks["ess_tail"].status == "fail"
 
 
@@ -93,18 +101,18 @@ def test_an_autoregression_has_the_effective_size_of_theory(fitted: Fit) -> None
     series = rng.standard_normal((4, 500))
     for t in range(1, 500):
         series[:, t] = rho * series[:, t - 1] + rng.normal(0, np.sqrt(1 - rho**2), 4)
-    checks = by_name(with_base(fitted, "ease", series))
-    assert checks["ess_bulk"].where == "base[ease]"
+    checks = by_name(with_one(fitted, series))
+    assert checks["ess_bulk"].where == NAMED
     assert checks["ess_bulk"].value == pytest.approx(2000 * (1 - rho) / (1 + rho), rel=0.25)
 
 
 def test_a_parameter_that_is_stuck_or_broken_fails(fitted: Fit) -> None:
-    stuck = np.full((4, 500), -3.0)
-    broken = np.where(np.arange(500) == 7, np.nan, np.array(fitted.posterior["base"].sel(move="ease")))
+    stuck = np.full((4, 500), 0.2)
+    broken = np.where(np.arange(500) == 7, np.nan, of_one(fitted))
     for values in (stuck, broken):
         with np.errstate(invalid="ignore"):
-            check = by_name(with_base(fitted, "ease", values))["r_hat"]
-        assert (check.status, check.where) == ("fail", "base[ease]")
+            check = by_name(with_one(fitted, values))["r_hat"]
+        assert (check.status, check.where) == ("fail", NAMED)
 
 
 def test_divergences_are_counted_and_their_share_judged(fitted: Fit) -> None:

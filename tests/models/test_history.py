@@ -19,14 +19,17 @@ def column(history: History, name: str) -> np.ndarray:
     return history.features[:, FEATURES.index(name)]
 
 
-def due_within_a_fortnight(vintage: Vintage, day: date, *, public_by: date) -> list[float]:
-    """Hardness of the deadlines in the 14 days after a day that were public by another."""
+def deadlines(vintage: Vintage) -> list[tuple[date, date, float]]:
+    """Day, day of publication and hardness of every deadline."""
     rows = vintage.observations[vintage.observations["signal"] == "deadline"]
-    return [
-        float(value)
-        for due, public, value in zip(rows["event_time"], rows["published_at"], rows["value"], strict=True)
-        if day < due.date() <= day + timedelta(days=14) and public.date() <= public_by
-    ]
+    days = ([t.date() for t in rows[column]] for column in ("event_time", "published_at"))
+    return [*zip(*days, rows["value"], strict=True)]
+
+
+def due_within_a_fortnight(known: list[tuple[date, date, float]], day: date, *, public_by: date) -> list[float]:
+    """Hardness of the deadlines in the 14 days after a day that were public by another."""
+    end = day + timedelta(days=14)
+    return [hardness for due, public, hardness in known if day < due <= end and public <= public_by]
 
 
 def share_of_term_left(day: date) -> float:
@@ -67,7 +70,8 @@ def test_a_duration_starts_anew_with_every_step_and_counts_parts_of_weeks() -> N
 
 def test_deadlines_count_in_the_fortnight_before_them_and_only_once_public(history: History) -> None:
     starts = [day.astype(date) for day in history.weeks.ends[:-1]]
-    hardness = [due_within_a_fortnight(history.vintage, day, public_by=day) for day in starts]
+    known = deadlines(history.vintage)
+    hardness = [due_within_a_fortnight(known, day, public_by=day) for day in starts]
     np.testing.assert_array_equal(column(history, "deadline"), [bool(h) for h in hardness])
     np.testing.assert_array_equal(column(history, "hard_deadline"), [any(v > 1 for v in h) for h in hardness])
     assert any(hardness)
@@ -92,7 +96,8 @@ def test_a_case_without_terms_of_office_has_no_permanence(tiny_case: TinyCase, u
 def test_the_plan_holds_what_was_public_at_the_origin(history: History) -> None:
     origin = history.origin
     starts = [origin.day + timedelta(days=7 * k) for k in range(len(origin.exposure))]
-    hardness = [due_within_a_fortnight(history.vintage, day, public_by=origin.as_of) for day in starts]
+    known = deadlines(history.vintage)
+    hardness = [due_within_a_fortnight(known, day, public_by=origin.as_of) for day in starts]
     np.testing.assert_array_equal(origin.plan.deadline, [bool(h) for h in hardness])
     np.testing.assert_array_equal(origin.plan.hard_deadline, [any(v > 1 for v in h) for h in hardness])
     expected = [np.log(max(share_of_term_left(day), 0.05)) for day in starts]
