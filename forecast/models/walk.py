@@ -134,8 +134,8 @@ class _Composites:
 class BaseRateWalker:
     """Paths of R0: a first deal and a first escalation, independent, each uniform within its band.
 
-    A base rate knows first passages only: levels wait below what may come (a ladder at its top must first step down),
-    step up once, and stay there.
+    A base rate knows first passages only: levels wait below what may come (from the start, even with a deal in force or
+    in conflict, so that a step up is there to see), step up once, and stay there.
     """
 
     def __init__(self, draws: xr.Dataset, origin: Origin, *, paths: int, rng: np.random.Generator) -> None:
@@ -143,10 +143,10 @@ class BaseRateWalker:
         self._deal = _values(draws, "deal")
         self._escalation = _values(draws, "escalation")
         shape = (draws.sizes["sample"], paths)
-        self.diplomacy = np.full(shape, origin.diplomacy)
-        self.force = np.full(shape, origin.force)
-        self._waiting = {ladder: np.ones(shape, dtype=bool) for ladder in LADDERS}
         self._below = {"diplomacy": min(origin.diplomacy, TALKS), "force": min(origin.force, COERCION)}
+        self._waiting = {ladder: np.ones(shape, dtype=bool) for ladder in LADDERS}
+        self.diplomacy = np.full(shape, self._below["diplomacy"])
+        self.force = np.full(shape, self._below["force"])
 
     def step(self, week: int) -> None:
         """Advance every path by one week; beyond the last band its rate goes on."""
@@ -163,7 +163,7 @@ class BaseRateWalker:
 
     def _stepped(self, ladder: str, level: np.ndarray, comes: np.ndarray, new: np.ndarray) -> np.ndarray:
         waiting = self._waiting[ladder]
-        stepped = np.where(waiting, np.where(comes, new, self._below[ladder]), level)
+        stepped = np.where(waiting & comes, new, level)
         self._waiting[ladder] = waiting & ~comes
         return stepped
 
