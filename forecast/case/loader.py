@@ -69,6 +69,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         message = f"{path}: missing; a case folder holds {', '.join(_FILES)}"
         raise CaseError(message) from None
+    except OSError as error:
+        message = f"{path}: cannot be read ({error.strerror}); it must be a file that you may read"
+        raise CaseError(message) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{path}: not valid TOML: {error}"
         raise CaseError(message) from None

@@ -37,10 +37,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse settings that could not be diagnosed."""
-        if self.draws < 100 or self.tune < 100 or self.chains < 2 or self.seed < 0:
+        if self.draws < 100 or self.tune < 100 or self.chains < 2 or not 0 <= self.seed < 2**63:
             message = (
                 f"sampling with draws={self.draws}, tune={self.tune}, chains={self.chains}, seed={self.seed}: "
-                "needs at least 100 draws, 100 tuning steps and 2 chains, and a seed from 0"
+                "needs at least 100 draws, 100 tuning steps and 2 chains, and a seed from 0 and below 2**63"
             )
             raise ForecastError(message)
 

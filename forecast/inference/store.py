@@ -74,8 +74,9 @@ def load_posterior(path: Path) -> SavedPosterior:
     except FileNotFoundError:
         message = f"{path}: no such posterior file; make one with `forecast fit`"
         raise PosteriorError(message) from None
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        message = f"{path}: not a posterior file, or a damaged one ({error}); make it anew with `forecast fit`"
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        message = f"{path}: not a posterior file, or a damaged one ({reason}); make it anew with `forecast fit`"
         raise PosteriorError(message) from None
     _check_schema(path, posterior, stats, metadata)
     return SavedPosterior(_bare(posterior), _with_flags(_bare(stats)), metadata)

@@ -203,6 +203,9 @@ def _read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     except FileNotFoundError:
         message = f"{path}: missing; the case names it in case.toml"
         raise DataError(message) from None
+    except OSError as error:
+        message = f"{path}: cannot be read ({error.strerror}); it must be a file that you may read"
+        raise DataError(message) from None
     except (csv.Error, UnicodeDecodeError) as error:
         message = f"{path}: not a readable CSV table: {str(error).strip()}"
         raise DataError(message) from None

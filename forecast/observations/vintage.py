@@ -120,7 +120,11 @@ def parse_instant(when: str | date | datetime) -> datetime:
     if when.tzinfo is None:
         message = f"as-of {when.isoformat()}: a time needs a zone, like {when.isoformat()}Z; or give a date alone"
         raise AsOfError(message)
-    return when.astimezone(UTC)
+    try:
+        return when.astimezone(UTC)
+    except OverflowError:
+        message = f"as-of {when.isoformat()}: beyond the calendar; give a date like 2026-04-14"
+        raise AsOfError(message) from None
 
 
 def _parse_text(text: str) -> date | datetime:

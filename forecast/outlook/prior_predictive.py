@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from forecast.errors import OutputError
 from forecast.models import Origin, Priors
 from forecast.models.hazards import CHANCES
 from forecast.models.history import Plan
@@ -82,7 +83,11 @@ def draw_picture(predicted: list[Predicted], path: Path) -> None:
     axes.set_yticks(range(len(predicted)), [p.name for p in reversed(predicted)])
     axes.set_xlim(0, 1)
     axes.set_xlabel("probability: median and 90 % of prior draws; grey: range from the reference classes")
-    figure.savefig(path, format="svg", metadata={"Date": None})
+    try:
+        figure.savefig(path, format="svg", metadata={"Date": None})
+    except OSError as error:
+        message = f"{path}: cannot be written ({error.strerror}); choose another place with --picture"
+        raise OutputError(message) from None
 
 
 def _prior_draws(priors: Priors, rng: np.random.Generator) -> xr.Dataset:
