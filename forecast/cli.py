@@ -250,6 +250,9 @@ def _case_show(arguments: argparse.Namespace) -> int:
     from forecast.case import load_case
 
     case = load_case(arguments.case)
+    if arguments.as_of is not None and not arguments.weeks:
+        message = "case show: --as-of bears on the coded weeks; add --weeks"
+        raise ForecastError(message)
     if not arguments.weeks:
         _show(case.model_dump(mode="json", exclude={"folder"}), _case_lines(case), arguments.json)
         return 0
