@@ -184,18 +184,30 @@ def output_folder(out: Path) -> Iterator[Path]:
         except BlockingIOError:
             message = f"{out}: another run is writing here; wait for it, or choose another folder with --out"
             raise BusyError(message) from None
-        for left in out.glob(".part-*"):  # of a run that was killed
-            shutil.rmtree(left)
-        scratch = Path(tempfile.mkdtemp(dir=out, prefix=".part-"))
         try:
-            yield scratch
-            for file in sorted(scratch.iterdir()):
-                file.replace(out / file.name)
+            for left in out.glob(".part-*"):  # of a run that was killed
+                shutil.rmtree(left)
+            with tempfile.TemporaryDirectory(dir=out, prefix=".part-", ignore_cleanup_errors=True) as name:
+                yield Path(name)
+                _move_all(Path(name), out)
         except OSError as error:
+            if isinstance(error, OutputError):
+                raise
             message = f"{out}: writing failed ({error.strerror}); what was there before is untouched"
             raise OutputError(message) from None
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _move_all(scratch: Path, out: Path) -> None:
+    """Move every file into place, having made sure that each can be replaced."""
+    files = sorted(scratch.iterdir())
+    for file in files:
+        if (out / file.name).is_dir():
+            message = (
+                f"{out / file.name}: a folder is in the way; what was there before is untouched. Move it elsewhere"
+            )
+            raise OutputError(message)
+    for file in files:
+        file.replace(out / file.name)
 
 
 def _plan_weeks(vintage: Vintage, by: tuple[date, ...]) -> int:

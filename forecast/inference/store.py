@@ -39,10 +39,10 @@ def save_posterior(fit: Fit, path: Path, *, metadata: Mapping[str, Any]) -> Path
         raise OutputError(message)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        tree.to_netcdf(str(part), engine=_ENGINE)
+        part.write_bytes(tree.to_netcdf(engine=_ENGINE))  # through memory: HDF5 itself dies of a full disk
         part.replace(path)
     except OSError as error:
-        message = f"{path}: cannot be written ({error.strerror or error}); choose another place with --out"
+        message = f"{path}: cannot be written ({error.strerror}); choose another place with --out"
         raise OutputError(message) from None
     finally:
         part.unlink(missing_ok=True)

@@ -112,6 +112,8 @@ def signal_ages(history: History) -> list[dict[str, Any]]:
         )
     kinds = {s.id: s.kind for s in history.case.signals}
     events = observations[observations["signal"].map(kinds).eq("event")]
+    if events.empty:
+        return rows
     age = (today - events.iloc[-1]["event_time"]).days
     row = _age_row("events", "Events (all kinds)", events.iloc[-1], age, _LATE_DAYS)
     return [row | {"value": float(len(events)), "unit": "events", "note": "Newest event in the table."}, *rows]

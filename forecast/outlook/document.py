@@ -70,7 +70,7 @@ def to_document(
         "outcomes": _outcomes(outlook),
         "probabilities": [_probability_row(a) for a in outlook.answers],
         "timing": _timing(outlook),
-        "first_passage": [_first_passage(outlook, q.id, q.label) for q in history.case.questions if q.id in _CURVES],
+        "first_passage": [_first_passage(outlook, q.id, q.label) for q in history.case.questions if q.event in _CURVES],
         "occupancy": _occupancy(outlook),
         "history": describe.coded_history(history),
         "signals": describe.signal_ages(history),
@@ -180,7 +180,7 @@ def share_dots(shares: list[float], dots: int) -> list[int]:
 
 def _timing(outlook: Outlook) -> dict[str, Any]:
     weeks = max(outlook.fit.history.case.horizons)
-    ids = [q for q in outlook.fit.history.case.questions if q.id in _CURVES]
+    ids = [q for q in outlook.fit.history.case.questions if q.event in _CURVES]
     curves = [{"event": q.id, "label": q.label, **_lists(outlook.curve(q.id, weeks))} for q in ids]
     days = [str(outlook.origin.as_of + timedelta(weeks=w)) for w in range(weeks + 1)]
     return {"weeks": list(range(weeks + 1)), "dates": days, "interval": INTERVAL, "curves": curves}
