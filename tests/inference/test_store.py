@@ -162,11 +162,12 @@ def test_a_disk_that_fills_up_leaves_the_earlier_file(
 ) -> None:
     before = saved.read_bytes()
 
-    def full(tree: xr.DataTree, path: Path, *, engine: str) -> None:
-        Path(path).write_bytes(b"half a file")
+    def full(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(bytes(data[: len(data) // 2]))
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(xr.DataTree, "to_netcdf", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match="No space left on device"):
         save_posterior(fitted, saved, metadata=METADATA)
     assert saved.read_bytes() == before
