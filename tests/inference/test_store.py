@@ -162,9 +162,9 @@ def test_a_disk_that_fills_up_leaves_the_earlier_file(
 ) -> None:
     before = saved.read_bytes()
 
-    def full(path: Path, data: bytes) -> int:
+    def full(path: Path, data: bytes | memoryview) -> int:
         with path.open("wb") as file:
-            file.write(bytes(data[: len(data) // 2]))
+            file.write(bytes(data)[:100])
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
