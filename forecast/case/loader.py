@@ -1,5 +1,6 @@
 """Find and load a case: a folder with ``case.toml``, ``signals.toml``, ``coding.toml`` and ``questions.toml``.
 
+A fifth file, ``leverage.toml``, says what reveals the sides' leverage; a case without it has no leverage rungs.
 A case is shipped with the package (``us-iran``) or is any folder of the same make, named by its path.
 """
 
@@ -14,6 +15,7 @@ from forecast.errors import CaseError, at
 
 SHIPPED = Path(__file__).resolve().parent.parent / "cases"
 _FILES = ("case.toml", "signals.toml", "coding.toml", "questions.toml")
+_LEVERAGE = "leverage.toml"
 
 
 def available_cases() -> list[str]:
@@ -40,7 +42,8 @@ def load_case(name: str | Path) -> Case:
     """
     folder = _folder(name)
     merged: dict[str, Any] = {"folder": folder}
-    for file in _FILES:
+    optional = (_LEVERAGE,) if (folder / _LEVERAGE).exists() else ()
+    for file in (*_FILES, *optional):
         for key, value in _read_toml(folder / file).items():
             if key in merged:
                 message = f"{at(folder / file, field=key)}: declared in two files of the case; keep one"

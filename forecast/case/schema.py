@@ -46,8 +46,7 @@ class Signal(BaseModel):
     """A typed observable.
 
     ``kind`` is ``level`` (a measured quantity), ``event`` (something that happened; its value is 1 or a magnitude) or
-    ``scheduled`` (a dated appointment that may lie after its publication). ``loads_on`` names the latent that the
-    leverage rungs tie it to: ``true`` or ``believed`` leverage, ``cost``, ``pressure``, or ``none``.
+    ``scheduled`` (a dated appointment that may lie after its publication).
     """
 
     model_config = _STRICT
@@ -59,9 +58,6 @@ class Signal(BaseModel):
     minimum: float
     maximum: float
     late_after_days: int | None = Field(default=None, gt=0)
-    loads_on: Literal["true", "believed", "cost", "pressure", "none"] = "none"
-    sign: Literal[-1, 0, 1] = 0
-    likelihood: Literal["student_t", "log_student_t", "count", "binary", "ordinal", "none"] = "none"
     rug: bool = False
     note: str = ""
 
@@ -131,6 +127,85 @@ class Composite(BaseModel):
     components: tuple[Component, ...] = Field(min_length=1)
 
 
+class Item(BaseModel):
+    """One measurement of a side's leverage: which signals, what they reveal, and the likelihood that fits their values.
+
+    ``normal`` items are logs of a level, week by week: the level itself, or (``weeks``) its gap to its own mean of the
+    last ``weeks``; ``lasting`` gives the item deviations of its own that persist, because a price has moods that are
+    not leverage. ``count`` items are weekly numbers of events. ``binary`` items are 1 when one of ``signals`` is
+    observed, and 0 when one of ``otherwise`` is.
+
+    ``left_to_ladder`` names levels: in a week that begins at one of them the item is passed over, because there the
+    same events make the ladder's own move, and one fact must not count twice.
+    """
+
+    model_config = _STRICT
+    id: str
+    label: str
+    side: str
+    reveals: Literal["true", "believed"]
+    likelihood: Literal["normal", "count", "binary"]
+    sign: Literal[-1, 1] = 1
+    signals: tuple[str, ...] = Field(min_length=1)
+    sides: tuple[str, ...] = ()
+    otherwise: tuple[str, ...] = ()
+    weeks: int | None = Field(default=None, gt=1)
+    floor: float | None = Field(default=None, gt=0)
+    lasting: bool = False
+    left_to_ladder: tuple[str, ...] = ()
+    reason: str
+
+    @model_validator(mode="after")
+    def _fitting(self) -> "Item":
+        normal, binary = self.likelihood == "normal", self.likelihood == "binary"
+        if not normal and (self.weeks is not None or self.floor is not None or self.lasting):
+            message = f"item {self.id!r}: weeks, floor and lasting go with the likelihood normal, and only with it"
+            raise ValueError(message)
+        if binary != bool(self.otherwise):
+            message = f"item {self.id!r}: otherwise (what a 0 is) goes with the likelihood binary, and only with it"
+            raise ValueError(message)
+        levels = {level for ladder in LADDERS for level in LEVELS[ladder]}
+        if not set(self.left_to_ladder) <= levels:
+            message = f"item {self.id!r}: left_to_ladder {self.left_to_ladder} must name levels of the ladders"
+            raise ValueError(message)
+        return self
+
+
+class Driver(BaseModel):
+    """Something seen that moves a side's true leverage by itself.
+
+    ``mark`` is on or off; ``events`` is the log of a decayed count; ``pressure`` is a decayed count of ``signals`` less
+    that of ``relief``, net of what the target has adapted to, with diminishing returns.
+    """
+
+    model_config = _STRICT
+    id: str
+    label: str
+    side: str
+    kind: Literal["mark", "events", "pressure"]
+    sign: Literal[-1, 1]
+    mark: str | None = None
+    signals: tuple[str, ...] = ()
+    sides: tuple[str, ...] = ()
+    relief: tuple[str, ...] = ()
+    weeks: float | None = Field(default=None, gt=0)
+    adapts_weeks: float | None = Field(default=None, gt=0)
+    reason: str
+
+    @model_validator(mode="after")
+    def _fitting(self) -> "Driver":
+        wanted = {
+            "mark": {"mark"},
+            "events": {"signals", "weeks"},
+            "pressure": {"signals", "relief", "weeks", "adapts_weeks"},
+        }[self.kind]
+        given = {name for name in ("mark", "signals", "relief", "weeks", "adapts_weeks") if getattr(self, name)}
+        if given != wanted:
+            message = f"driver {self.id!r}: of kind {self.kind} has {sorted(wanted)}, not {sorted(given)}"
+            raise ValueError(message)
+        return self
+
+
 class Question(BaseModel):
     """A question over the two ladders, asked at every horizon."""
 
@@ -190,6 +265,8 @@ class Case(BaseModel):
     signals: tuple[Signal, ...] = Field(min_length=1)
     holds: tuple[Hold, ...] = Field(min_length=1)
     composites: tuple[Composite, ...] = ()
+    items: tuple[Item, ...] = ()
+    drivers: tuple[Driver, ...] = ()
     questions: tuple[Question, ...] = Field(min_length=1)
     horizons: tuple[int, ...] = (4, 13, 26, 52)
     folder: Path
@@ -210,7 +287,7 @@ class Case(BaseModel):
 
     @model_validator(mode="after")
     def _references(self) -> "Case":
-        problems = [*_duplicates(self), *_unknown_signals(self), *_unknown_sides(self)]
+        problems = [*_duplicates(self), *_unknown_signals(self), *_unfit_signals(self), *_unknown_sides(self)]
         if {s.role for s in self.sides} != {"coercer", "target"}:
             problems.append("sides: one must be the coercer and the other the target")
         if self.grid_start.weekday() != _SATURDAY:
@@ -230,6 +307,8 @@ def _duplicates(case: Case) -> list[str]:
         ("side", [s.id for s in case.sides]),
         ("signal", [s.id for s in case.signals]),
         ("composite", [c.id for c in case.composites]),
+        ("item", [i.id for i in case.items]),
+        ("driver", [d.id for d in case.drivers]),
         ("question", [q.id for q in case.questions]),
     ):
         problems += [f"{what} {i!r} is declared twice" for i in sorted({i for i in ids if ids.count(i) > 1})]
@@ -240,11 +319,39 @@ def _unknown_signals(case: Case) -> list[str]:
     known = {s.id for s in case.signals}
     used = {(f"hold on {h.level or h.mark}", i) for h in case.holds for i in (*h.opened_by, *h.closed_by)}
     used |= {(f"composite {c.id}", i) for c in case.composites for k in c.components for i in k.signals}
+    used |= {(f"item {m.id}", i) for m in case.items for i in (*m.signals, *m.otherwise)}
+    used |= {(f"driver {d.id}", i) for d in case.drivers for i in (*d.signals, *d.relief)}
     return [f"{where} uses the undeclared signal {i!r}" for where, i in sorted(used) if i not in known]
+
+
+def _unfit_signals(case: Case) -> list[str]:
+    """Items whose likelihood does not fit the kind of their signals; drivers of unknown marks."""
+    kinds = {s.id: s.kind for s in case.signals}
+    problems = []
+    for item in case.items:
+        wanted = "level" if item.likelihood == "normal" else "event"
+        used = (*item.signals, *item.otherwise) if item.likelihood != "binary" else item.signals
+        problems += [
+            f"item {item.id}: the likelihood {item.likelihood} does not fit signal {i!r}, which is a {kinds[i]}"
+            for i in used
+            if i in kinds and kinds[i] != wanted
+        ]
+    marks = case.marks
+    problems += [
+        f"driver {d.id}: no mark {d.mark!r}; declare it with a hold"
+        for d in case.drivers
+        if d.mark and d.mark not in marks
+    ]
+    return problems
 
 
 def _unknown_sides(case: Case) -> list[str]:
     used = {(f"signal {s.id}", i) for s in case.signals for i in s.sides}
     used |= {(f"hold on {h.level or h.mark}", i) for h in case.holds for i in (*h.by_sides, *h.closed_by_sides)}
     used |= {(f"composite {c.id}", i) for c in case.composites for k in c.components for i in k.sides}
-    return [f"{where} names the unknown side {i!r}" for where, i in sorted(used) if i not in case.actors]
+    used |= {(f"item {m.id}", i) for m in case.items for i in m.sides}
+    used |= {(f"driver {d.id}", i) for d in case.drivers for i in d.sides}
+    problems = [f"{where} names the unknown side {i!r}" for where, i in sorted(used) if i not in case.actors]
+    principals = {s.id for s in case.sides}
+    owners = [(f"item {m.id}", m.side) for m in case.items] + [(f"driver {d.id}", d.side) for d in case.drivers]
+    return problems + [f"{where}: {i!r} is not one of the two sides" for where, i in owners if i not in principals]

@@ -1,21 +1,21 @@
-"""Fit a rung to a vintage: compile once, swap the data in, sample with nutpie.
+"""Fit a rung to a vintage: compile once, swap the data in, sample with nutpie, draw the latent paths.
 
-Compiling costs more than sampling, so compiled models are kept for the life of the process, by rung, shape and priors;
-another as-of date is a swap of data. Same inputs and seed give the same draws on one machine, cold or warm.
+Same inputs and seed give the same draws on one machine, cold or warm.
 """
 
 import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from forecast.errors import ForecastError
+from forecast.inference.latents import Correction, draw_latents
 from forecast.inference.runtime import prepare_pytensor
-from forecast.inference.schema import SAMPLE_STATS, VARIABLES
+from forecast.inference.schema import SAMPLE_STATS
+from forecast.inference.target import Target, target_of
 from forecast.models import History, Priors, Rung
 
 CHAINS = 4
@@ -59,6 +59,9 @@ class Fit:
         The sampler's own record [chain, draw].
     timings
         Seconds by stage.
+    correction
+        How the latent paths were corrected to the exact joint posterior; None for a rung without latents, and for a
+        posterior read from a file.
     """
 
     rung: Rung
@@ -68,6 +71,7 @@ class Fit:
     posterior: xr.Dataset
     sample_stats: xr.Dataset
     timings: dict[str, float] = field(default_factory=dict)
+    correction: Correction | None = None
 
     def draw_digest(self) -> str:
         """SHA-256 of all draws, bit for bit."""
@@ -79,9 +83,6 @@ class Fit:
     def flat_draws(self) -> xr.Dataset:
         """Draws of all chains along one dimension ``sample``."""
         return self.posterior.stack(sample=("chain", "draw"), create_index=False).transpose("sample", ...)
-
-
-_COMPILED: dict[tuple[Any, ...], Any] = {}
 
 
 def fit(
@@ -113,51 +114,56 @@ def fit(
     """
     settings = settings or Settings()
     say = report or (lambda _line: None)
-    started = time.perf_counter()
-    compiled = _compiled(rung, history, priors, say)
-    compiled_at = time.perf_counter()
-    say(f"sampling {rung.name}: {settings.chains} chains of {settings.tune} + {settings.draws} draws")
-    trace = _sample(compiled.with_data(**rung.data(history)), settings)
-    timings = {"compile": compiled_at - started, "sample": time.perf_counter() - compiled_at}
-    drawn = _plain(trace["posterior"].to_dataset()[list(VARIABLES[rung.name])])
-    return Fit(
-        rung=rung,
-        history=history,
-        priors=priors,
-        settings=settings,
-        posterior=rung.trim(drawn, history),
-        sample_stats=_plain(trace["sample_stats"].to_dataset()[list(SAMPLE_STATS)]),
-        timings=timings,
-    )
-
-
-def _compiled(rung: Rung, history: History, priors: Priors, say: Report) -> Any:
-    """Return the compiled model, from this process's memory if one of the same shape is there."""
     prepare_pytensor()
+    clock = [time.perf_counter()]
+    target = target_of(rung, history, priors, say=say)
+    clock.append(time.perf_counter())
+    say(f"sampling {rung.name}: {settings.chains} chains of {settings.tune} + {settings.draws} draws")
+    data = rung.data(history)
+    flat, stats = sample(target, data, settings)
+    clock.append(time.perf_counter())
+    paths, correction = None, None
+    if rung.latent is not None:
+        say("drawing the latent paths")
+        flat, paths, correction = draw_latents(target, data, flat, seed=settings.seed)
+    drawn = rung.trim(target.expand(flat, data), history)
+    if rung.latent is not None and paths is not None:
+        drawn = rung.latent(drawn, paths, history)
+    clock.append(time.perf_counter())
+    seconds = dict(zip(("compile", "sample", "latents"), np.diff(clock).tolist(), strict=True))
+    return Fit(rung, history, priors, settings, drawn, stats, seconds, correction)
+
+
+def sample(target: Target, data: dict[str, np.ndarray], settings: Settings) -> tuple[np.ndarray, xr.Dataset]:
+    """Sample a target with nutpie: flat draws [chain, draw, element] and the sampler's own record [chain, draw]."""
     import nutpie
+    from threadpoolctl import threadpool_limits
 
-    key = (rung.name, rung.shape(history), priors.digest())
-    if key not in _COMPILED:
-        say(f"compiling {rung.name} (a minute or two on a fresh machine, then cached)")
-        model = rung.build(priors, history)
-        _COMPILED[key] = nutpie.compile_pymc_model(model, freeze_model=False)
-    return _COMPILED[key]
+    def first_point(seed: int) -> np.ndarray:
+        return target.flat.start + np.random.default_rng(seed).uniform(-1.0, 1.0, len(target.flat.start))
 
-
-def _sample(compiled: Any, settings: Settings) -> xr.DataTree:
-    import nutpie
-
-    trace: xr.DataTree = nutpie.sample(
-        compiled,
-        draws=settings.draws,
-        tune=settings.tune,
-        chains=settings.chains,
-        seed=settings.seed,
-        target_accept=TARGET_ACCEPT,
-        save_warmup=False,
-        progress_bar=False,
+    size = len(target.flat.start)
+    model = nutpie.compiled_pyfunc.from_pyfunc(
+        size,
+        lambda: target.density_at(data),
+        lambda _seed1, _seed2, _chain: lambda x: {"flat": x},
+        [np.dtype("float64")],
+        [(size,)],
+        ["flat"],
+        make_initial_point_fn=first_point,
     )
-    return trace
+    with threadpool_limits(1):  # chains are the threads: BLAS's own would only get in their way
+        trace: xr.DataTree = nutpie.sample(
+            model,
+            draws=settings.draws,
+            tune=settings.tune,
+            chains=settings.chains,
+            seed=settings.seed,
+            target_accept=TARGET_ACCEPT,
+            save_warmup=False,
+            progress_bar=False,
+        )
+    return trace["posterior"]["flat"].values, _plain(trace["sample_stats"].to_dataset()[list(SAMPLE_STATS)])
 
 
 def _plain(dataset: xr.Dataset) -> xr.Dataset:

@@ -34,4 +34,26 @@ VARIABLES["R3"] = {
     "persistence": (("composite",), "correlation from week to week"),
     "innovation": (("composite",), "standard deviations of the composite per week"),
 }
+_LEVERAGE: dict[str, tuple[tuple[str, ...], str]] = {
+    **VARIABLES["R1"],
+    "gap_effect": (("gap_on",), "log odds ratio per unit of the gap"),
+    "loading_true": (("true_item",), "per unit of true leverage"),
+    "loading_believed": (("believed_item",), "per unit of believed leverage"),
+    "level_normal": (("normal_item",), "standard deviations of the item"),
+    "level_count": (("count_item",), "log share of the events on record"),
+    "level_binary": (("binary_item",), "log odds"),
+    "noise": (("normal_item",), "standard deviations of the item"),
+    "own_sd": (("own_state",), "standard deviations of the item"),
+    "theatre": (("count_item",), "log rate ratio per log(1 + own recent events)"),
+    "in_conflict": (("count_item",), "log rate ratio in weeks of conflict"),
+    "driver_effect": (("driver",), "units of true leverage per standard deviation of the driver"),
+    "persistence": (("state",), "correlation from week to week"),
+    "scale": (("state",), "units of true leverage"),
+    "leverage": (("week", "latent"), "units of true leverage, from what is usual for the side"),
+    "gap": (("week",), "units of true leverage, from what is usual"),
+    "shift": (("latent",), "units of true leverage that drivers add in the last week"),
+}
+VARIABLES["R4"] = _LEVERAGE
+VARIABLES["R5"] = _LEVERAGE
+VARIABLES["R6"] = {**_LEVERAGE, "learning": ((), "log decay of misperception per week of fighting")}
 SAMPLE_STATS: Final = ("diverging", "energy", "n_steps", "depth", "step_size")

@@ -37,7 +37,6 @@ from forecast.models.moves import (
 from forecast.models.priors import Priors
 from forecast.models.reference import episode_weeks
 
-CLOSED = -1e9  # log-odds of a move that the level does not allow
 CHANCES = ("lapse_to_talks", "mediation_starts", "mediation_persists")
 _EPISODE_BASE = [MOVE_NAMES.index(m) for m in EPISODE_MOVES]
 _EPISODE_DURATION = [TERM_NAMES.index(f"duration_{m}") for m in EPISODE_MOVES]
@@ -63,7 +62,7 @@ class Shapes:
 def shapes_of(history: History) -> Shapes:
     """Round the sizes of a history up to whole blocks."""
     episodes = episode_weeks(history.vintage)
-    sizes = {"week": len(history.features), "episode_week": episodes.n_rows, "dyad": len(episodes.dyads)}
+    sizes = {"week": history.weeks.n_weeks, "episode_week": episodes.n_rows, "dyad": len(episodes.dyads)}
     padded = {name: -(-max(size, 1) // _BLOCK[name]) * _BLOCK[name] for name, size in sizes.items()}
     return Shapes(composite=len(history.composites.names), **padded)
 
@@ -108,15 +107,12 @@ def hazard_data(history: History, shapes: Shapes) -> dict[str, np.ndarray]:
 
 def columns(shapes: Shapes) -> dict[str, dict[str, slice]]:
     """Return which columns of ``weeks`` and ``episodes`` hold what."""
-    diplomacy, force = len(ladder_moves("diplomacy")), len(ladder_moves("force"))
     widths = {
         "weeks": {
             "features": len(FEATURES),
             "log_exposure": 1,
-            "diplomacy_move": 1,
-            "diplomacy_open": diplomacy,
-            "force_move": 1,
-            "force_open": force,
+            "made": len(MOVES),
+            "open": len(MOVES),
             "composites": shapes.composite,
         },
         "episodes": {"dyad": 1, "duration": 1, "mediated": 1, "weight": 1, "moves": len(EPISODE_MOVES)},
@@ -137,16 +133,15 @@ def _packed(parts: dict[str, np.ndarray], length: int) -> np.ndarray:
 
 
 def _moves_made(history: History) -> dict[str, np.ndarray]:
-    """Return for each ladder the move made in each week (0 = stay) and which moves were open to it."""
-    data = {}
+    """Return the moves made in each week and those that were open [week, move], 0 and 1."""
+    n = history.weeks.n_weeks - 1
+    data = {"made": np.zeros((n, len(MOVES))), "open": np.zeros((n, len(MOVES)))}
     for ladder in LADDERS:
         level = history.weeks.levels[ladder]
         before, after = level[:-1], level[1:]
-        made = np.zeros(len(before))
-        for j, i in enumerate(ladder_moves(ladder)):
-            made[np.isin(before, MOVES[i].origins) & _reaches(MOVES[i].name, before, after)] = j + 1
-        data[f"{ladder}_move"] = made
-        data[f"{ladder}_open"] = allowed(ladder, before)
+        data["open"][:, list(ladder_moves(ladder))] = allowed(ladder, before)
+        for i in ladder_moves(ladder):
+            data["made"][:, i] = np.isin(before, MOVES[i].origins) & _reaches(MOVES[i].name, before, after)
     return data
 
 
@@ -200,12 +195,28 @@ def build_hazards(priors: Priors, shapes: Shapes, composite_names: tuple[str, ..
     Returns
     -------
     pymc.Model
-        Free variables named after their priors; observed ``diplomacy_moves`` and ``force_moves`` [week].
+        Free variables named after their priors; the ladders' log-likelihood is the potential ``ladder_moves``.
     """
     import pymc as pm
     import pytensor.tensor as pt
 
-    coords: dict[str, Any] = {
+    coords = hazard_coords(shapes)
+    if drivers:
+        coords |= {"composite": list(composite_names), "driven": list(DRIVEN)}
+    with pm.Model(coords=coords, check_bounds=False) as model:
+        weeks, episodes, counts = declare_tables(shapes)
+        extra: Any = 0.0
+        if drivers:
+            effects = _horseshoe(priors)
+            extra = pt.dot(weeks["composites"], pt.dot(effects, pt.as_tensor(driver_placement())))
+            _composite_dynamics(priors, shapes)
+        declare_hazards(priors, weeks, episodes, counts, extra=extra)
+    return model
+
+
+def hazard_coords(shapes: Shapes) -> dict[str, Any]:
+    """Coordinates of the variables that :func:`declare_hazards` declares."""
+    return {
         "move": list(MOVE_NAMES),
         "coefficient": list(TERM_NAMES),
         "chance_of": list(CHANCES),
@@ -213,26 +224,35 @@ def build_hazards(priors: Priors, shapes: Shapes, composite_names: tuple[str, ..
         "dyad": np.arange(shapes.dyad),
         "episode_end": list(EPISODE_MOVES),
     }
-    if drivers:
-        coords |= {"composite": list(composite_names), "driven": list(DRIVEN)}
-    with pm.Model(coords=coords, check_bounds=False) as model:
-        weeks, episodes, counts = _data(shapes)
-        base = priors.vector("base", MOVE_NAMES, dim="move")
-        term = priors.vector("term", TERM_NAMES, dim="coefficient")
-        dyad = _dyad_effects(priors)
-        weights = pt.tensordot(pt.as_tensor(placement()), term, axes=1)
-        eta = base + pt.dot(dyad[0], pt.as_tensor(_DYAD_ON_MOVE)) + pt.dot(weeks["features"], weights)
-        if drivers:
-            effects = _horseshoe(priors)
-            eta = eta + pt.dot(weeks["composites"], pt.dot(effects, pt.as_tensor(driver_placement())))
-            _composite_dynamics(priors, shapes)
-        _ladder_likelihood(weeks, eta)
-        _small_likelihoods(priors, counts)
-        _reference_power_prior(priors, episodes, base, term, dyad)
-    return model
 
 
-def _data(shapes: Shapes) -> tuple[dict[str, Any], dict[str, Any], Any]:
+def declare_hazards(
+    priors: Priors, weeks: dict[str, Any], episodes: dict[str, Any], counts: Any, *, extra: Any
+) -> None:
+    """Declare the hazards of both ladders, with their priors and likelihoods, in the current PyMC model.
+
+    Parameters
+    ----------
+    priors
+        One prior for every base rate and term.
+    weeks, episodes, counts
+        From :func:`declare_tables`.
+    extra
+        What a rung adds to the log-odds of every move: 0, or [week, move].
+    """
+    import pytensor.tensor as pt
+
+    base = priors.vector("base", MOVE_NAMES, dim="move")
+    term = priors.vector("term", TERM_NAMES, dim="coefficient")
+    dyad = _dyad_effects(priors)
+    weights = pt.tensordot(pt.as_tensor(placement()), term, axes=1)
+    eta = base + pt.dot(dyad[0], pt.as_tensor(_DYAD_ON_MOVE)) + pt.dot(weeks["features"], weights)
+    _ladder_likelihood(weeks, eta + extra)
+    _small_likelihoods(priors, counts)
+    _reference_power_prior(priors, episodes, base, term, dyad)
+
+
+def declare_tables(shapes: Shapes) -> tuple[dict[str, Any], dict[str, Any], Any]:
     """Declare the three data arrays and return the columns of the first two by name."""
     import pymc as pm
     import pytensor.tensor as pt
@@ -293,15 +313,14 @@ def _composite_dynamics(priors: Priors, shapes: Shapes) -> None:
 
 
 def _ladder_likelihood(weeks: dict[str, Any], eta: Any) -> None:
+    """Multinomial logit of both ladders' moves, staying as the reference: ``y . eta - log(1 + sum of open odds)``."""
     import pymc as pm
     import pytensor.tensor as pt
 
-    for ladder in LADDERS:
-        own = eta[:, list(ladder_moves(ladder))] + weeks["log_exposure"]
-        possible = pt.where(weeks[f"{ladder}_open"] > 0, own, CLOSED)
-        logits = pt.concatenate([pt.zeros_like(possible[:, :1]), possible], axis=1)
-        made = pt.cast(weeks[f"{ladder}_move"][:, 0], "int64")
-        pm.Categorical(f"{ladder}_moves", logit_p=logits, observed=made)
+    own_ladder = np.array([[float(i in ladder_moves(ladder)) for ladder in LADDERS] for i in range(len(MOVES))])
+    own = eta + weeks["log_exposure"]
+    staying = pt.log1p(pt.dot(weeks["open"] * pt.exp(own), own_ladder))
+    pm.Potential("ladder_moves", (weeks["made"] * own).sum() - staying.sum())
 
 
 def _small_likelihoods(priors: Priors, counts: Any) -> None:

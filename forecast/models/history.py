@@ -24,7 +24,15 @@ from forecast.models.moves import (
     TALKS,
     duration_scale,
 )
-from forecast.observations import CodedWeeks, Vintage, WeeklyComposites, code_weeks, weekly_composites
+from forecast.observations import (
+    CodedWeeks,
+    Vintage,
+    WeeklyComposites,
+    WeeklyItems,
+    code_weeks,
+    weekly_composites,
+    weekly_items,
+)
 
 DAY = np.timedelta64(1, "D")
 
@@ -83,7 +91,7 @@ class History:
 
     Attributes
     ----------
-    vintage, weeks, composites
+    vintage, weeks, composites, items
         What it was made from.
     features
         Known at the start of each week that has a predecessor [week - 1, feature].
@@ -94,6 +102,7 @@ class History:
     vintage: Vintage
     weeks: CodedWeeks
     composites: WeeklyComposites
+    items: WeeklyItems
     features: np.ndarray
     origin: Origin
 
@@ -128,7 +137,8 @@ def build_history(vintage: Vintage, *, plan_weeks: int) -> History:
         hard_deadline=known.hard_deadline,
         log_term_left=known.log_term_left,
     )
-    return History(vintage, weeks, composites, features, _origin(vintage, weeks, composites, durations, plan_weeks))
+    origin = _origin(vintage, weeks, composites, durations, plan_weeks)
+    return History(vintage, weeks, composites, weekly_items(vintage, weeks), features, origin)
 
 
 def feature_array(

@@ -101,6 +101,18 @@ DRIVEN: Final = {
     "down": _DOWN,
 }
 
+# The gap of rungs R4 to R6 acts on seven groups: limited and comprehensive deals apart, because theory parts them.
+GAP_GROUPS: Final[dict[str, tuple[str, ...]]] = {
+    "limited": ("limited",),
+    "comprehensive": ("comprehensive",),
+    "open": ("open",),
+    "collapse": ("collapse",),
+    "lapse": ("lapse",),
+    "up": _UP,
+    "down": _DOWN,
+}
+GAP_EFFECTS: Final = tuple(f"gap_on_{group}" for group in GAP_GROUPS)
+
 EPISODE_MOVES: Final = ("limited", "comprehensive", "collapse")
 
 DURATION_UNIT_WEEKS: Final = 13.0
@@ -129,6 +141,17 @@ def driver_placement() -> np.ndarray:
         for move in moves:
             place[g, MOVE_NAMES.index(move)] = 1.0
     return place
+
+
+def gap_placement() -> np.ndarray:
+    """Return the 0/1 array [gap effect, move] of the moves that an effect of the gap enters."""
+    return np.array([[float(move in moves) for move in MOVE_NAMES] for moves in GAP_GROUPS.values()])
+
+
+def gap_weight(state: str) -> float:
+    """Weight of a latent state in the gap: both sides' beliefs over the square root of two, or the tension itself."""
+    kind = state.split(":", maxsplit=1)[0]
+    return {"tension": 1.0, "true": np.sqrt(0.5), "misperception": np.sqrt(0.5)}.get(kind, 0.0)
 
 
 def allowed(ladder: str, level: np.ndarray) -> np.ndarray:

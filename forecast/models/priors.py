@@ -27,6 +27,7 @@ _STRICT = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 _PARAMETERS = {
     "Normal": ("mu", "sigma"),
     "HalfNormal": ("sigma",),
+    "LogNormal": ("mu", "sigma"),
     "TruncatedNormal": ("mu", "sigma", "lower", "upper"),
     "Beta": ("alpha", "beta"),
 }
@@ -60,7 +61,7 @@ class _Described(BaseModel):
 class ScalarPrior(_Described):
     """A prior of one number: the family's name and parameters as PyMC and PreliZ both have them."""
 
-    family: Literal["Normal", "HalfNormal", "TruncatedNormal", "Beta"]
+    family: Literal["Normal", "HalfNormal", "LogNormal", "TruncatedNormal", "Beta"]
     parameters: dict[str, float]
 
     @model_validator(mode="after")
@@ -163,6 +164,8 @@ class Priors:
                 drawn = rng.normal(p["mu"], p["sigma"], size)
             case "HalfNormal":
                 drawn = np.abs(rng.normal(0.0, p["sigma"], size))
+            case "LogNormal":
+                drawn = rng.lognormal(p["mu"], p["sigma"], size)
             case "Beta":
                 drawn = rng.beta(p["alpha"], p["beta"], size)
             case "TruncatedNormal":

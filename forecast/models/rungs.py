@@ -15,6 +15,7 @@ from forecast.errors import RungError
 from forecast.models.base_rate import base_rate_data, build_base_rate
 from forecast.models.hazards import build_hazards, hazard_data, shapes_of
 from forecast.models.history import History, Origin
+from forecast.models.leverage import Layout, build_leverage, layout_of, leverage_data, with_leverage
 from forecast.models.priors import Priors
 from forecast.models.reference import episode_weeks
 from forecast.models.walk import BaseRateWalker, HazardWalker, Walker
@@ -40,6 +41,9 @@ class Rung:
         Cut the padding off the draws of a history.
     walker
         Paths from draws and an origin.
+    latent
+        Add what the latent paths [chain, draw, week, state] say to the draws of a history; None for a rung without
+        latents, whose model has nothing to integrate out.
     levels_move_on
         Whether levels mean something after the first passage (not for a base rate).
     """
@@ -54,6 +58,7 @@ class Rung:
     trim: Callable[[xr.Dataset, History], xr.Dataset]
     walker: Callable[[xr.Dataset, Origin, int, np.random.Generator], Walker]
     levels_move_on: bool
+    latent: Callable[[xr.Dataset, np.ndarray, History], xr.Dataset] | None = None
 
 
 def _hazard_rung(name: str, title: str, answers: str, *, drivers: bool) -> Rung:
@@ -85,6 +90,25 @@ def _only_used_dyads(draws: xr.Dataset, history: History) -> xr.Dataset:
     return draws.isel(dyad=slice(len(names))).assign_coords(dyad=list(names))
 
 
+def _leverage_rung(name: str, title: str, answers: str) -> Rung:
+    def layout(history: History) -> Layout:
+        return layout_of(history.case, name)
+
+    return Rung(
+        name=name,
+        title=title,
+        answers=answers,
+        blocks=("diplomacy", "force", "coupling", "pooling", "leverage"),
+        shape=lambda history: (shapes_of(history), layout(history).key()),
+        build=lambda priors, history: build_leverage(priors, shapes_of(history), layout(history)),
+        data=lambda history: leverage_data(history, shapes_of(history)),
+        trim=_only_used_dyads,
+        walker=lambda draws, origin, paths, rng: HazardWalker(draws, origin, paths=paths, rng=rng),
+        levels_move_on=True,
+        latent=lambda draws, paths, history: with_leverage(draws, paths, history, layout(history)),
+    )
+
+
 RUNGS: dict[str, Rung] = {
     "R0": Rung(
         name="R0",
@@ -100,6 +124,9 @@ RUNGS: dict[str, Rung] = {
     ),
     "R1": _hazard_rung("R1", "Hierarchical hazards", "Is there skill in the timing?", drivers=False),
     "R3": _hazard_rung("R3", "Hazards with raw signals", "Are signals useful without latents?", drivers=True),
+    "R4": _leverage_rung("R4", "Hazards with one latent tension", "Does it help to allow for error of measurement?"),
+    "R5": _leverage_rung("R5", "Hazards with each side's leverage", "Do the sides matter?"),
+    "R6": _leverage_rung("R6", "Hazards with leverage and misperception", "Does misperception matter?"),
 }
 DEFAULT_RUNG = "R3"
 

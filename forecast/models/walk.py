@@ -16,6 +16,7 @@ from forecast.models.history import Origin, feature_array
 from forecast.models.moves import (
     COERCION,
     COMPREHENSIVE,
+    CONFLICT,
     LIMITED,
     MOVE_NAMES,
     MOVES,
@@ -23,6 +24,8 @@ from forecast.models.moves import (
     TALKS,
     allowed,
     driver_placement,
+    gap_placement,
+    gap_weight,
     ladder_moves,
     placement,
 )
@@ -39,7 +42,7 @@ class Walker(Protocol):
 
 
 class HazardWalker:
-    """Paths of the hazard rungs (R1, R3).
+    """Paths of the hazard rungs (R1, R3, R4 to R6).
 
     Parameters
     ----------
@@ -64,13 +67,15 @@ class HazardWalker:
         self.force = np.full(shape, origin.force)
         self._weeks = {"diplomacy": np.full(shape, origin.diplomacy_weeks), "force": np.full(shape, origin.force_weeks)}
         self._mediation = np.full(shape, origin.mediation)
-        self._composites = _Composites(draws, origin, shape) if "driver" in draws else None
+        self._composites = _Composites(draws, origin, shape) if "driver" in draws.data_vars else None
+        self._gap = _Gap(draws, shape) if "gap_effect" in draws else None
 
     def step(self, week: int) -> None:
         """Advance every path by one step of the origin's plan."""
         exposure = float(self._origin.exposure[week])
         eta = self._log_odds(week) + np.log(exposure)
         before = {"diplomacy": self.diplomacy, "force": self.force}
+        fighting = self.force == CONFLICT
         after = {ladder: self._moved(ladder, before[ladder], eta) for ladder in LADDERS}
         for ladder in LADDERS:
             stayed = after[ladder] == before[ladder]
@@ -80,6 +85,8 @@ class HazardWalker:
         self._mediation = self._rng.random(self._mediation.shape) < np.where(self._mediation, persists, starts)
         if self._composites is not None:
             self._composites.step(self._rng)
+        if self._gap is not None:
+            self._gap.step(fighting, self._rng)
 
     def _log_odds(self, week: int) -> np.ndarray:
         plan = self._origin.plan
@@ -94,7 +101,10 @@ class HazardWalker:
             log_term_left=plan.log_term_left[week],
         )
         eta = self._base + features @ self._weights
-        return eta if self._composites is None else eta + self._composites.log_odds()
+        for driven in (self._composites, self._gap):
+            if driven is not None:
+                eta = eta + driven.log_odds()
+        return np.asarray(eta)
 
     def _moved(self, ladder: str, level: np.ndarray, eta: np.ndarray) -> np.ndarray:
         """Draw the move of each path and return the new levels."""
@@ -128,6 +138,38 @@ class _Composites:
     def step(self, rng: np.random.Generator) -> None:
         """Advance by one week."""
         self._values *= self._persistence
+        self._values += self._innovation * rng.standard_normal(self._values.shape)
+
+
+class _Gap:
+    """Latent leverage carried on from the last week [draw, path, latent], and the gap's part of the log-odds.
+
+    What drivers add stays as it is in the last week; misperception fades faster on paths that fight.
+    """
+
+    def __init__(self, draws: xr.Dataset, shape: tuple[int, int]) -> None:
+        latents = [str(name) for name in draws["latent"].values]
+        self._effects = (_values(draws, "gap_effect") @ gap_placement())[:, None, :]
+        self._weights = np.array([gap_weight(name) for name in latents])
+        of_states = draws.sel(state=latents)
+        self._persistence = _values(of_states, "persistence")[:, None, :]
+        self._innovation = _values(of_states, "scale")[:, None, :] * np.sqrt(1.0 - self._persistence**2)
+        learning = _values(draws, "learning") if "learning" in draws else np.zeros(shape[0])
+        learns = np.array([name.startswith("misperception") for name in latents])
+        self._kept_in_conflict = np.exp(-learning[:, None, None] * learns)
+        self._shift = _values(draws, "shift")[:, None, :]
+        now = _values(draws.isel(week=-1), "leverage")[:, None, :] - self._shift
+        self._values = np.broadcast_to(now, (*shape, len(latents))).copy()
+
+    def log_odds(self) -> np.ndarray:
+        """Contribution to every move's log-odds [draw, path, move]."""
+        gap = (self._values + self._shift) @ self._weights
+        return np.asarray(gap[..., None] * self._effects)
+
+    def step(self, fighting: np.ndarray, rng: np.random.Generator) -> None:
+        """Advance by one week, given which paths spent it in conflict [draw, path]."""
+        kept = self._persistence * np.where(fighting[..., None], self._kept_in_conflict, 1.0)
+        self._values *= kept
         self._values += self._innovation * rng.standard_normal(self._values.shape)
 
 

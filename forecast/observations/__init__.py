@@ -1,6 +1,7 @@
 """Observations, vintages and the weekly grid. ``as_of`` is the only door to data."""
 
 from forecast.observations.composites import WeeklyComposites, weekly_composites
+from forecast.observations.items import WeeklyItems, weekly_items
 from forecast.observations.ladders import CodedWeeks, Interval, code_weeks, intervals_of, week_ends
 from forecast.observations.vintage import Vintage, as_of, parse_instant
 
@@ -9,10 +10,12 @@ __all__ = [
     "Interval",
     "Vintage",
     "WeeklyComposites",
+    "WeeklyItems",
     "as_of",
     "code_weeks",
     "intervals_of",
     "parse_instant",
     "week_ends",
     "weekly_composites",
+    "weekly_items",
 ]

@@ -96,14 +96,15 @@ def _share_of_coverage(vintage: Vintage, rows: pd.DataFrame, component: Componen
     """Log of the decayed count of some events over that of all events: an intensity per unit of coverage."""
     kinds = {s.id: s.kind for s in vintage.case.signals}
     everything = vintage.observations[vintage.observations["signal"].map(kinds).eq("event")]
-    counted = _decayed_count(_days(rows["first_published_at"]), ends, component.weeks)
-    coverage = _decayed_count(_days(everything["first_published_at"]), ends, vintage.case.media_weeks)
+    counted = decayed_count(_days(rows["first_published_at"]), ends, component.weeks)
+    coverage = decayed_count(_days(everything["first_published_at"]), ends, vintage.case.media_weeks)
     per_week = coverage * np.log(2.0) / vintage.case.media_weeks
     expected = per_week * component.weeks / np.log(2.0)
     return np.log(counted + _HALF_EVENT) - np.log(expected + _HALF_EVENT)
 
 
-def _decayed_count(days: np.ndarray, ends: np.ndarray, half_life_weeks: float) -> np.ndarray:
+def decayed_count(days: np.ndarray, ends: np.ndarray, half_life_weeks: float) -> np.ndarray:
+    """Number of days before each end, each fading with the half-life [end]."""
     age = (ends[:, None] - days[None, :]) / WEEK
     return np.where(age >= 0, 0.5 ** (np.maximum(age, 0.0) / half_life_weeks), 0.0).sum(axis=1)
 
