@@ -146,23 +146,22 @@ def _date(text: str) -> date:
 def _run(arguments: argparse.Namespace) -> int:
     from forecast.case import load_case
     from forecast.models import get_rung
-    from forecast.run import finish, fit_case
+    from forecast.run import run_case
 
     definition = _definition(arguments)
     case = load_case(definition.case)
     get_rung(definition.rung)
-    fitted = fit_case(
+    run = run_case(
         case,
         when=arguments.as_of,
         rung=definition.rung,
         settings=_settings(arguments, definition.seed),
         by=definition.by,
         priors_folder=arguments.priors,
+        out=Path(definition.out) if definition.out else None,
+        command=_command(arguments),
+        next_run=definition.next_run,
         say=_progress,
-    )
-    out = Path(definition.out or f"out/{case.id}/{fitted.history.vintage.day}")
-    run = finish(
-        fitted, by=definition.by, out=out, command=_command(arguments), next_run=definition.next_run, say=_progress
     )
     return _announce(run, as_json=arguments.json)
 

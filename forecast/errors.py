@@ -8,6 +8,7 @@
     ├── PriorError(ValueError)         a prior file breaks its schema or does not reproduce its statement
     ├── AsOfError(ValueError)          an as-of time is unusable: no zone, before the data, in the future
     ├── RungError(ValueError)          an unknown rung, or one that the data cannot carry
+    ├── EngineError(RuntimeError)      a posterior that the engine cannot follow
     ├── PosteriorError(ValueError)     a posterior file is corrupt or of another schema
     ├── OutputError(OSError)           a place to write to is not usable
     └── BusyError(RuntimeError)        another run holds the lock of this output folder
@@ -43,6 +44,12 @@ class AsOfError(ForecastError, ValueError):
 
 class RungError(ForecastError, ValueError):
     """A rung is unknown, or the data cannot carry it."""
+
+
+class EngineError(ForecastError, RuntimeError):
+    """A posterior that the engine cannot follow: no mode found, or no starting point."""
+
+    exit_code = 1
 
 
 class PosteriorError(ForecastError, ValueError):

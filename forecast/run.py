@@ -19,11 +19,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from forecast.case import Case
-from forecast.errors import BusyError, CaseError, OutputError, PosteriorError, at
+from forecast.errors import BusyError, CaseError, EngineError, OutputError, PosteriorError, RungError, at
 from forecast.inference import Fit, Settings, fit, load_posterior, manifest, save_posterior
 from forecast.models import DEFAULT_RUNG, build_history, get_rung, load_priors
 from forecast.observations import Vintage, as_of
-from forecast.outlook import Outlook, build_outlook, plan_weeks_for, to_document
+from forecast.outlook import Fallback, Outlook, build_outlook, plan_weeks_for, to_document
 
 FILES = ("report.html", "report.md", "outlook.json", "posterior.nc")
 Say = Callable[[str], None]
@@ -114,14 +114,80 @@ def refit_from_file(case: Case, path: Path, *, by: tuple[date, ...] = (), priors
     )
 
 
+def run_case(  # noqa: PLR0913  # the options of `forecast run`, by name
+    case: Case,
+    *,
+    when: str | None = None,
+    rung: str = DEFAULT_RUNG,
+    settings: Settings | None = None,
+    by: tuple[date, ...] = (),
+    priors_folder: Path | None = None,
+    out: Path | None,
+    command: str,
+    next_run: str | None = None,
+    say: Say | None = None,
+) -> Run:
+    """Fit, answer and publish, by default in ``out/CASE/AS-OF``.
+
+    A leverage rung that cannot be published gives way to the next one down, and the document, and so the report, says
+    which did and why. Rungs without latents do not give way: when their gate fails nothing is published.
+    """
+    say = say or _silent
+    fallbacks: list[Fallback] = []
+    for name in (rung, *_below(rung)):
+        last = get_rung(name).latent is None
+        try:
+            fitted = fit_case(
+                case, when=when, rung=name, settings=settings, by=by, priors_folder=priors_folder, say=say
+            )
+        except (RungError, EngineError) as error:
+            if last:
+                raise
+            reason = str(error)
+        else:
+            run = finish(
+                fitted,
+                by=by,
+                out=out or Path("out") / case.id / str(fitted.history.vintage.day),
+                command=command,
+                next_run=next_run,
+                say=say,
+                fallbacks=tuple(fallbacks),
+            )
+            if last or run.outlook.gate != "fail":
+                return run
+            worst = next(c for c in run.outlook.checks if c.status == "fail")
+            reason = f"{worst.label}: {worst.value:.3g} at {worst.where} fails the gate (limit {worst.fail:g})"
+        say(f"{name} gives way to the rung below: {reason}")
+        fallbacks.append(Fallback(name, reason))
+    raise AssertionError(rung)  # the last rung below is one without latents
+
+
+def _below(rung: str) -> tuple[str, ...]:
+    """Rungs that a leverage rung gives way to, in order."""
+    order = ("R6", "R5", "R4", "R3")
+    return order[order.index(rung) + 1 :] if rung in order else ()
+
+
 def finish(
-    fitted: Fit, *, by: tuple[date, ...], out: Path, command: str, next_run: str | None = None, say: Say | None = None
+    fitted: Fit,
+    *,
+    by: tuple[date, ...],
+    out: Path,
+    command: str,
+    next_run: str | None = None,
+    say: Say | None = None,
+    fallbacks: tuple[Fallback, ...] = (),
 ) -> Run:
     """Answer the questions and, unless the gate fails, publish the files in ``out``."""
     (say or _silent)("simulating both ladders")
     outlook = build_outlook(fitted, by=by)
     document = to_document(
-        outlook, run_manifest=manifest(fitted, command=command), run_at=datetime.now(UTC), next_run=next_run
+        outlook,
+        run_manifest=manifest(fitted, command=command),
+        run_at=datetime.now(UTC),
+        next_run=next_run,
+        fallbacks=fallbacks,
     )
     if outlook.gate == "fail":
         return Run(outlook, document, {})

@@ -57,9 +57,6 @@ unit = "SYC/FRD"
 sides = ["sylvania"]
 minimum = 0.0
 maximum = 1000.0
-loads_on = "true"
-sign = -1
-likelihood = "log_student_t"
 
 [[signals]]
 id = "grain"

@@ -9,12 +9,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from forecast.case import Case, load_case
 from forecast.cli import main
 from forecast.errors import DataError
+from forecast.models import RUNGS, build_history, get_rung
 from forecast.observations import as_of
 from tests.test_run import without_times
 
@@ -108,6 +110,15 @@ def run(case: str, rung: str, out: Path) -> dict[str, Any]:
 def test_the_outlook_is_the_same_whatever_the_future_holds(poisoned: Case, tmp_path: Path, rung: str) -> None:
     told = run(str(poisoned.folder), rung, tmp_path / "poisoned")
     assert told == run("us-iran", rung, tmp_path / "true")
+
+
+@pytest.mark.parametrize("rung", list(RUNGS))
+def test_every_rung_is_given_the_same_data_whatever_the_future_holds(poisoned: Case, us_iran: Case, rung: str) -> None:
+    histories = [build_history(as_of(case, CUT), plan_weeks=60) for case in (poisoned, us_iran)]
+    told, true = (get_rung(rung).data(history) for history in histories)
+    assert told.keys() == true.keys()
+    for name, array in true.items():
+        np.testing.assert_array_equal(told[name], array, err_msg=name)
 
 
 def test_the_poison_is_real(poisoned: Case) -> None:

@@ -20,7 +20,7 @@ from pytensor.tensor import as_tensor, dscalar, dvector
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """The four loops for one bandwidth."""
+    """The four loops for one bandwidth, each a closure over it."""
 
     factor: Any
     solve_lower: Any
@@ -29,7 +29,7 @@ class Kernels:
 
 
 @cache
-def kernels(width: int) -> Kernels:  # noqa: C901  # four loops in one closure, because the width must be a constant
+def kernels(width: int) -> Kernels:
     """Return the loops for bands of ``width`` columns: a constant in their code, so that LLVM unrolls the inner ones.
 
     ``factor(band)`` gives the lower Cholesky factor as a band, NaN throughout if the matrix is not positive definite.
@@ -38,6 +38,10 @@ def kernels(width: int) -> Kernels:  # noqa: C901  # four loops in one closure, 
     last row up, ``S[i, j] = [i == j] / L[i, i]^2 - sum_{k > i} L[k, i] S[k, j] / L[i, i]``, and every S that the sum
     asks for lies inside the band.
     """
+    return Kernels(_factor(width), *_solves(width), _inverse(width))
+
+
+def _factor(width: int) -> Any:
     most = width - 1
 
     @njit(nogil=True, error_model="numpy")
@@ -59,6 +63,12 @@ def kernels(width: int) -> Kernels:  # noqa: C901  # four loops in one closure, 
                 padded[:] = np.nan
                 break
         return padded[most:].copy()
+
+    return factor
+
+
+def _solves(width: int) -> tuple[Any, Any]:
+    most = width - 1
 
     @njit(nogil=True, error_model="numpy")
     def solve_lower(lower: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -83,6 +93,12 @@ def kernels(width: int) -> Kernels:  # noqa: C901  # four loops in one closure, 
                 padded[most + i - d] -= lower[i, d] * x
         return padded[most:].copy()
 
+    return solve_lower, solve_upper
+
+
+def _inverse(width: int) -> Any:
+    most = width - 1
+
     @njit(nogil=True, error_model="numpy")
     def inverse(lower: np.ndarray) -> np.ndarray:
         n = lower.shape[0]
@@ -101,7 +117,7 @@ def kernels(width: int) -> Kernels:  # noqa: C901  # four loops in one closure, 
                 inside[i + j, j] = value if i + j < n else 0.0
         return inside[:n].copy()
 
-    return Kernels(factor, solve_lower, solve_upper, inverse)
+    return inverse
 
 
 class BandedCholesky(Op):
@@ -109,16 +125,16 @@ class BandedCholesky(Op):
 
     __props__ = ()
 
-    def make_node(self, band: Any) -> Apply:
+    def make_node(self, *inputs: Any) -> "Apply[Any]":
         """One band in, one band out."""
-        band = as_tensor(band)
+        band = as_tensor(inputs[0])
         return Apply(self, [band], [band.type()])
 
-    def perform(self, _node: Apply, inputs: Any, outputs: Any) -> None:
+    def perform(self, _node: "Apply[Any]", inputs: Any, outputs: Any) -> None:
         """Factor with the same loop that the compiled graph uses."""
         outputs[0][0] = kernels(inputs[0].shape[1]).factor(inputs[0])
 
-    def infer_shape(self, _fgraph: Any, _node: Apply, shapes: Any) -> Any:
+    def infer_shape(self, _node: "Apply[Any]", shapes: Any) -> Any:
         """The factor has the shape of the matrix."""
         return shapes
 
@@ -128,16 +144,16 @@ class BandedInverse(Op):
 
     __props__ = ()
 
-    def make_node(self, lower: Any) -> Apply:
+    def make_node(self, *inputs: Any) -> "Apply[Any]":
         """One band in, one band out."""
-        lower = as_tensor(lower)
+        lower = as_tensor(inputs[0])
         return Apply(self, [lower], [lower.type()])
 
-    def perform(self, _node: Apply, inputs: Any, outputs: Any) -> None:
+    def perform(self, _node: "Apply[Any]", inputs: Any, outputs: Any) -> None:
         """Invert with the same loop that the compiled graph uses."""
         outputs[0][0] = kernels(inputs[0].shape[1]).inverse(inputs[0])
 
-    def infer_shape(self, _fgraph: Any, _node: Apply, shapes: Any) -> Any:
+    def infer_shape(self, _node: "Apply[Any]", shapes: Any) -> Any:
         """The band of the inverse has the shape of the factor."""
         return shapes
 
@@ -147,20 +163,20 @@ class BandedSolve(Op):
 
     __props__ = ()
 
-    def make_node(self, lower: Any, right: Any) -> Apply:
+    def make_node(self, *inputs: Any) -> "Apply[Any]":
         """A band and a vector in, a vector out."""
-        return Apply(self, [as_tensor(lower), as_tensor(right)], [dvector()])
+        return Apply(self, [as_tensor(i) for i in inputs], [dvector()])
 
-    def perform(self, _node: Apply, inputs: Any, outputs: Any) -> None:
+    def perform(self, _node: "Apply[Any]", inputs: Any, outputs: Any) -> None:
         """Two triangular solves."""
         of = kernels(inputs[0].shape[1])
         outputs[0][0] = of.solve_upper(inputs[0], of.solve_lower(*inputs))
 
-    def infer_shape(self, _fgraph: Any, _node: Apply, shapes: Any) -> Any:
+    def infer_shape(self, _node: "Apply[Any]", shapes: Any) -> Any:
         """The solution has the shape of the right-hand side."""
         return [shapes[1]]
 
-    def connection_pattern(self, _node: Apply) -> list[list[bool]]:
+    def connection_pattern(self, _node: "Apply[Any]") -> list[list[bool]]:
         """No gradient flows into the factor."""
         return [[False], [True]]
 
@@ -174,19 +190,19 @@ class BandedLogDeterminant(Op):
 
     __props__ = ()
 
-    def make_node(self, band: Any, lower: Any) -> Apply:
+    def make_node(self, *inputs: Any) -> "Apply[Any]":
         """Two bands in, a number out."""
-        return Apply(self, [as_tensor(band), as_tensor(lower)], [dscalar()])
+        return Apply(self, [as_tensor(i) for i in inputs], [dscalar()])
 
-    def perform(self, _node: Apply, inputs: Any, outputs: Any) -> None:
+    def perform(self, _node: "Apply[Any]", inputs: Any, outputs: Any) -> None:
         """Twice the sum of the logs of the factor's diagonal."""
         outputs[0][0] = np.asarray(2.0 * np.log(inputs[1][:, 0]).sum())
 
-    def infer_shape(self, _fgraph: Any, _node: Apply, _shapes: Any) -> Any:
+    def infer_shape(self, _node: "Apply[Any]", _shapes: Any) -> Any:
         """A number."""
         return [()]
 
-    def connection_pattern(self, _node: Apply) -> list[list[bool]]:
+    def connection_pattern(self, _node: "Apply[Any]") -> list[list[bool]]:
         """The gradient flows into the matrix; its factor only saves work."""
         return [[True], [False]]
 
@@ -197,13 +213,13 @@ class BandedLogDeterminant(Op):
         return [cotangents[0] * banded_inverse(inputs[1]) * twice, DisconnectedType()()]
 
 
-def _width(node: Apply) -> int:
+def _width(node: "Apply[Any]") -> int:
     """Return the number of columns of a node's band, which must be known when it is compiled."""
     return int(node.inputs[0].type.shape[1])
 
 
 @register_funcify_default_op_cache_key(BandedCholesky)
-def _numba_cholesky(_op: BandedCholesky, node: Apply, **_kwargs: Any) -> Any:
+def _numba_cholesky(_op: BandedCholesky, node: "Apply[Any]", **_kwargs: Any) -> Any:
     factor = kernels(_width(node)).factor
 
     @numba_njit
@@ -214,7 +230,7 @@ def _numba_cholesky(_op: BandedCholesky, node: Apply, **_kwargs: Any) -> Any:
 
 
 @register_funcify_default_op_cache_key(BandedInverse)
-def _numba_inverse(_op: BandedInverse, node: Apply, **_kwargs: Any) -> Any:
+def _numba_inverse(_op: BandedInverse, node: "Apply[Any]", **_kwargs: Any) -> Any:
     inverse = kernels(_width(node)).inverse
 
     @numba_njit
@@ -225,7 +241,7 @@ def _numba_inverse(_op: BandedInverse, node: Apply, **_kwargs: Any) -> Any:
 
 
 @register_funcify_default_op_cache_key(BandedSolve)
-def _numba_solve(_op: BandedSolve, node: Apply, **_kwargs: Any) -> Any:
+def _numba_solve(_op: BandedSolve, node: "Apply[Any]", **_kwargs: Any) -> Any:
     of = kernels(_width(node))
     solve_lower, solve_upper = of.solve_lower, of.solve_upper
 
@@ -245,7 +261,7 @@ def _numba_log_determinant(_op: BandedLogDeterminant, **_kwargs: Any) -> Any:
     return banded_log_determinant, 1
 
 
-banded_cholesky = BandedCholesky()
-banded_inverse = BandedInverse()
-banded_solve = BandedSolve()
-banded_log_determinant = BandedLogDeterminant()
+banded_cholesky: Any = BandedCholesky()
+banded_inverse: Any = BandedInverse()
+banded_solve: Any = BandedSolve()
+banded_log_determinant: Any = BandedLogDeterminant()

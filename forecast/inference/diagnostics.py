@@ -56,15 +56,18 @@ THRESHOLDS = {
     "ess_tail": Threshold("Tail effective sample size, worst parameter", 400.0, 100.0, "higher"),
     "divergences": Threshold("Share of divergent transitions", 0.001, 0.01, "lower"),
     "e_bfmi": Threshold("E-BFMI, worst chain", 0.3, 0.2, "higher"),
+    "khat": Threshold("Pareto k-hat of the latent paths' correction", 0.5, 0.7, "lower"),
     "probability_r_hat": Threshold("R-hat, worst published probability", 1.01, 1.05, "lower"),
     "probability_ess": Threshold("Effective sample size, worst published probability", 400.0, 100.0, "higher"),
 }
+CONSTANT = ("scale", "shift")  # in part fixed by convention; what varies in them is checked as a parameter
 _TEXT = {
     "r_hat": "Chains started apart agree when this is near 1 (rank-normalised, split).",
     "ess_bulk": "Independent draws that the middle of the posterior is worth.",
     "ess_tail": "Independent draws that its tails are worth.",
     "divergences": "Places where the sampler could not follow the posterior.",
     "e_bfmi": "How well the sampler moved between energy levels.",
+    "khat": "Whether the approximation that integrates the latent paths out can be corrected to the exact posterior.",
     "probability_r_hat": "The same for the probabilities on this page, draw by draw.",
     "probability_ess": "The same for the probabilities on this page, draw by draw.",
 }
@@ -77,10 +80,11 @@ def judge(name: str, value: float, where: str) -> Check:
 
 
 def check_fit(fit: Fit) -> list[Check]:
-    """Check every parameter of a fit: R-hat, bulk and tail effective sample size, divergences, E-BFMI."""
+    """Check every parameter of a fit: R-hat, bulk and tail effective sample size, divergences, E-BFMI, and k-hat."""
     import arviz_stats
 
-    data = xr.DataTree.from_dict({"posterior": fit.posterior, "sample_stats": fit.sample_stats})
+    posterior = fit.posterior.drop_vars(CONSTANT, errors="ignore")
+    data = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": fit.sample_stats})
     checks = [
         _worst("r_hat", arviz_stats.rhat(data, method="rank").to_dataset()),
         _worst("ess_bulk", arviz_stats.ess(data, method="bulk").to_dataset()),
@@ -88,6 +92,9 @@ def check_fit(fit: Fit) -> list[Check]:
     ]
     diverging = fit.sample_stats["diverging"]
     checks.append(judge("divergences", float(diverging.mean()), f"{int(diverging.sum())} of {diverging.size} draws"))
+    if fit.correction is not None:
+        kept = f"draws keep {fit.correction.efficiency:.0%} of their worth"
+        checks.append(judge("khat", fit.correction.khat, kept))
     values = np.asarray(arviz_stats.bfmi(data)["energy"].values, dtype=np.float64)
     checks.append(judge("e_bfmi", float(values.min()), f"chain {int(values.argmin())}"))
     return checks

@@ -24,7 +24,7 @@ import numpy as np
 
 from forecast.inference.compiled import Flat, flatten
 
-MOST_STEPS = 30
+MOST_STEPS = 40
 TOLERANCE = 1e-5  # largest change of any latent in the last Newton step: the error left is about its square
 LONGEST_STEP = 4.0  # per latent: keeps the first steps from overshooting where counts explode
 STATES, PREDICTORS, READING = "states", "predictors", "reading"
@@ -90,9 +90,9 @@ def integrate_out(model: Any) -> Marginal:
     lower = banded_cholesky(band)
     half_log_determinant = 0.5 * banded_log_determinant(band, lower)
     logp = joint - half_log_determinant + 0.5 * np.log(2.0 * np.pi) * np.prod(z.type.shape)
-    pull = banded_solve(lower, pt.grad(-half_log_determinant, z).ravel()).reshape(z.shape)
+    pull = banded_solve(lower, _gradient(-half_log_determinant, z).ravel()).reshape(z.shape)
     followed = joint - half_log_determinant + (pull * score).sum()
-    gradient = pt.grad(followed, parts.flat.vector, consider_constant=[pull])
+    gradient = _gradient(followed, parts.flat.vector, fixed=(pull,))
     start = pt.tensor("start", dtype="float64", shape=z.type.shape)
     found, last_step = _search(parts, start)
     logp, gradient, lower, pull = _replaced([logp, gradient, lower, pull], {z: found})
@@ -141,8 +141,8 @@ class _Parts:
         alone, evidence = _split(terms, predictors)
         free = pt.tensor("read", dtype="float64", shape=read.type.shape)
         (evidence,) = _replaced([rewrite_pregrad(evidence)], {predictors: free})
-        slope = pt.grad(evidence, free)
-        bend = pt.grad(slope.sum(), free)
+        slope = _gradient(evidence, free)
+        bend = _gradient(slope.sum(), free)
         return cls(flat, states, free, alone, evidence, slope, bend, read, reading, (law[0], law[1]))
 
     def at(self, z: Any, *graphs: Any) -> list[Any]:
@@ -182,24 +182,37 @@ class _Parts:
 
 
 def _search(parts: _Parts, start: Any) -> tuple[Any, Any]:
-    """Newton's method: mode [week, state], size of the last step."""
+    """Newton's method: mode [week, state], size of the last step.
+
+    The density is log-concave in the latents, so there is one mode; but where logits bend, full steps may cycle about
+    it. A step that turns back on the one before is therefore halved, and steps grow again once they go on.
+    """
     import pytensor
     import pytensor.tensor as pt
     from pytensor.scan.utils import until
 
     from forecast.inference.banded import banded_cholesky, banded_solve
 
-    def newton(z: Any, _size: Any) -> Any:
+    def newton(z: Any, _size: Any, before: Any, damping: Any) -> Any:
         score, band = parts.score_and_band(z)
         step = banded_solve(banded_cholesky(band), score.ravel()).reshape(z.shape)
         size = pt.max(pt.abs(step))
-        new = z + step * pt.minimum(1.0, LONGEST_STEP / size)
-        return [new, size], until(pt.or_(size < TOLERANCE, pt.isnan(size)))
+        turned = (step * before).sum() < 0.0
+        damping = pt.switch(turned, 0.5 * damping, pt.minimum(1.0, 2.0 * damping))
+        new = z + step * damping * pt.minimum(1.0, LONGEST_STEP / size)
+        return [new, size, step, damping], until(pt.or_(size < TOLERANCE, pt.isnan(size)))
 
-    path, sizes = pytensor.scan(
-        newton, outputs_info=[start, pt.as_tensor(np.inf, dtype="float64")], n_steps=MOST_STEPS, return_updates=False
-    )
+    size, damping = (pt.as_tensor(value, dtype="float64") for value in (np.inf, 1.0))
+    first = [start, size, pt.zeros_like(start), damping]
+    path, sizes, *_ = pytensor.scan(newton, outputs_info=first, n_steps=MOST_STEPS, return_updates=False)
     return path[-1], sizes[-1]
+
+
+def _gradient(of: Any, at: Any, *, fixed: tuple[Any, ...] = ()) -> Any:
+    """Reverse-mode gradient, taking some variables as constants."""
+    import pytensor.tensor as pt
+
+    return pt.grad(of, at, consider_constant=list(fixed))
 
 
 def _replaced(graphs: list[Any], replacements: dict[Any, Any]) -> list[Any]:
@@ -213,7 +226,8 @@ def _split(terms: list[Any], leaf: Any) -> tuple[Any, Any]:
     import pytensor.tensor as pt
     from pytensor.graph.traversal import ancestors
 
-    alone, reading = [], []
+    alone: list[Any] = []
+    reading: list[Any] = []
     for term in terms:
         (reading if leaf in ancestors([term]) else alone).append(term)
     return pt.add(*alone) if alone else pt.as_tensor(0.0), pt.add(*reading)

@@ -21,7 +21,9 @@ from forecast.inference.banded import kernels
 from forecast.inference.target import Target
 
 Arrays = tuple[np.ndarray, ...]
-PATHS_PER_DRAW = 8
+# Paths a draw by the spread of the log weights in a trial, whose own paths are thrown away lest they bias the mean.
+TRIAL_PATHS = 6
+PATHS = ((0.4, 6), (1.0, 24), (np.inf, 80))
 KHAT_LIMIT = 0.7  # above it importance weights have no usable variance (Vehtari et al., 2024)
 
 
@@ -74,7 +76,7 @@ def draw_latents(
         message = "this rung has no latent paths to draw"
         raise ValueError(message)
     arranged = (target.density.arrange(data), target.joint.arrange(data))
-    middle = target.density(rows.mean(axis=0), np.zeros(target.states), data=arranged[0])[2]
+    middle = target.latent_density(rows.mean(axis=0), np.zeros(target.states), arranged[0])[2]
     seeds = np.random.SeedSequence([seed, 1]).spawn(len(rows))
     blocks = np.array_split(np.arange(len(rows)), cpu_count() or 1)
     with ThreadPoolExecutor(len(blocks)) as pool:
@@ -102,20 +104,25 @@ def _one(
     target: Target, data: tuple[Arrays, Arrays], x: np.ndarray, start: np.ndarray, seed: np.random.SeedSequence
 ) -> tuple[np.ndarray, float, float]:
     """Pick a path for one draw: the path, the log of the mean weight, the variance of the log weights."""
-    logp, _gradient, _mode, mean, lower, _last_step = target.density(x, start, data=data[0])
+    logp, _gradient, _mode, mean, lower, _last_step = target.latent_density(x, start, data[0])
     rng = np.random.default_rng(seed)
-    noise = rng.standard_normal((PATHS_PER_DRAW // 2, mean.size))
     solve_upper = kernels(lower.shape[1]).solve_upper
-    paths, log_weights = [], np.empty(PATHS_PER_DRAW)
-    log_scale = np.log(lower[:, 0]).sum() - 0.5 * mean.size * np.log(2.0 * np.pi)
-    for k, e in enumerate(np.concatenate([noise, -noise])):  # mirrored pairs, so that skewness cancels
-        path = mean + solve_upper(lower, e).reshape(mean.shape)
-        (joint,) = target.joint(x, path, data=data[1])  # type: ignore[misc]  # there is one where there are latents
-        log_weights[k] = joint - (log_scale - 0.5 * e @ e) - logp
-        paths.append(path)
+    constant = np.log(lower[:, 0]).sum() - 0.5 * mean.size * np.log(2.0 * np.pi) + logp
+
+    def weighed(n: int) -> tuple[list[np.ndarray], np.ndarray]:
+        noise = rng.standard_normal((n // 2, mean.size))
+        paths, log_weights = [], np.empty(n)
+        for k, e in enumerate(np.concatenate([noise, -noise])):  # mirrored pairs, so that skewness cancels
+            paths.append(mean + solve_upper(lower, e).reshape(mean.shape))
+            (joint,) = target.joint(x, paths[-1], data=data[1])  # type: ignore[misc]  # latents have one
+            log_weights[k] = joint + 0.5 * e @ e - constant
+        return paths, log_weights
+
+    _, trial = weighed(TRIAL_PATHS)
+    paths, log_weights = weighed(next(n for limit, n in PATHS if trial.std() < limit))
     highest = log_weights.max()
     relative = np.exp(log_weights - highest)
-    picked = rng.choice(PATHS_PER_DRAW, p=relative / relative.sum())
+    picked = rng.choice(len(paths), p=relative / relative.sum())
     return paths[picked].astype(np.float32), float(highest + np.log(relative.mean())), float(log_weights.var())
 
 

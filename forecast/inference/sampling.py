@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
-from forecast.errors import ForecastError
+from forecast.errors import EngineError, ForecastError
 from forecast.inference.latents import Correction, draw_latents
 from forecast.inference.runtime import prepare_pytensor
 from forecast.inference.schema import SAMPLE_STATS
-from forecast.inference.target import Target, target_of
+from forecast.inference.target import UNCONVERGED, Target, target_of
 from forecast.models import History, Priors, Rung
 
 CHAINS = 4
@@ -120,6 +120,7 @@ def fit(
     clock.append(time.perf_counter())
     say(f"sampling {rung.name}: {settings.chains} chains of {settings.tune} + {settings.draws} draws")
     data = rung.data(history)
+    check_start(rung, target, data, history)
     flat, stats = sample(target, data, settings)
     clock.append(time.perf_counter())
     paths, correction = None, None
@@ -132,6 +133,30 @@ def fit(
     clock.append(time.perf_counter())
     seconds = dict(zip(("compile", "sample", "latents"), np.diff(clock).tolist(), strict=True))
     return Fit(rung, history, priors, settings, drawn, stats, seconds, correction)
+
+
+def check_start(rung: Rung, target: Target, data: dict[str, np.ndarray], history: History) -> None:
+    """Make sure that the posterior can be evaluated where sampling starts.
+
+    Raises
+    ------
+    EngineError
+        It is not finite there, or the search for the latents' mode does not converge; it names week and latent.
+    """
+    if target.states is None:
+        return
+    arranged = target.density.arrange(data)
+    logp, _, mode, _, lower, last_step = target.density(target.flat.start, np.zeros(target.states), data=arranged)
+    if np.isfinite(logp) and last_step < UNCONVERGED:
+        return
+    week, state = np.unravel_index(int(np.argmax(np.where(np.isfinite(mode), np.abs(mode), np.inf))), mode.shape)
+    weeks = history.weeks.ends
+    where = f"latent {state} in the week to {weeks[min(int(week), len(weeks) - 1)]}"
+    what = (
+        "the search for the latents' mode does not converge" if np.isfinite(lower).all() else "curvature not positive"
+    )
+    message = f"{rung.name}: {what}, worst at {where}; look at the items of leverage.toml around that week, or use R3"
+    raise EngineError(message)
 
 
 def sample(target: Target, data: dict[str, np.ndarray], settings: Settings) -> tuple[np.ndarray, xr.Dataset]:
@@ -163,7 +188,8 @@ def sample(target: Target, data: dict[str, np.ndarray], settings: Settings) -> t
             save_warmup=False,
             progress_bar=False,
         )
-    return trace["posterior"]["flat"].values, _plain(trace["sample_stats"].to_dataset()[list(SAMPLE_STATS)])
+    flat = np.asarray(trace["posterior"].to_dataset()["flat"].values)
+    return flat, _plain(trace["sample_stats"].to_dataset()[list(SAMPLE_STATS)])
 
 
 def _plain(dataset: xr.Dataset) -> xr.Dataset:

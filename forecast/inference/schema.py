@@ -55,5 +55,9 @@ _LEVERAGE: dict[str, tuple[tuple[str, ...], str]] = {
 }
 VARIABLES["R4"] = _LEVERAGE
 VARIABLES["R5"] = _LEVERAGE
-VARIABLES["R6"] = {**_LEVERAGE, "learning": ((), "log decay of misperception per week of fighting")}
+VARIABLES["R6"] = {
+    **_LEVERAGE,
+    "misperception_sd": (("misperception_state",), "units of true leverage"),
+    "learning": ((), "log decay of misperception per week of fighting"),
+}
 SAMPLE_STATS: Final = ("diverging", "energy", "n_steps", "depth", "step_size")

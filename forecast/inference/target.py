@@ -59,14 +59,20 @@ class Target:
         start = [np.zeros(self.states)]
 
         def from_last_mode(x: np.ndarray) -> tuple[float, np.ndarray]:
-            logp, gradient, mode, _mean, _lower, last_step = self.density(x, start[0], data=arrays)
-            if not np.isfinite(logp) or not last_step < UNCONVERGED:
-                start[0] = np.zeros(self.states)
+            logp, gradient, mode, _mean, _lower, _last_step = self.latent_density(x, start[0], arrays)
+            if not np.isfinite(logp):
                 return -np.inf, np.zeros_like(x)
             start[0] = mode
             return float(logp), gradient
 
         return from_last_mode
+
+    def latent_density(self, x: np.ndarray, start: np.ndarray, arrays: tuple[np.ndarray, ...]) -> Any:
+        """Evaluate the density of a rung with latents; from zero if ``start`` leads nowhere, -inf if that does too."""
+        found = self.density(x, start, data=arrays)
+        if not found[-1] < UNCONVERGED:
+            found = self.density(x, np.zeros_like(start), data=arrays)
+        return found if found[-1] < UNCONVERGED else (-np.inf, *found[1:])
 
     def _plain(self, x: np.ndarray, arrays: tuple[np.ndarray, ...]) -> tuple[float, np.ndarray]:
         logp, gradient = self.density(x, data=arrays)

@@ -5,6 +5,7 @@ data, priors, settings and code.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from forecast import __version__
 from forecast.case import LADDERS, LEVELS
 from forecast.models.moves import DRIVEN
 from forecast.outlook import describe
+from forecast.outlook.leverage import leverage_section
 from forecast.outlook.outlook import OUTCOME_LABELS, Answer, Outlook
 from forecast.outlook.paths import NEVER
 from forecast.outlook.probabilities import INTERVAL
@@ -34,8 +36,21 @@ _DRIVEN_LABELS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """A rung that gave way to the one below, and why."""
+
+    rung: str
+    reason: str
+
+
 def to_document(
-    outlook: Outlook, *, run_manifest: Mapping[str, Any], run_at: datetime, next_run: str | None = None
+    outlook: Outlook,
+    *,
+    run_manifest: Mapping[str, Any],
+    run_at: datetime,
+    next_run: str | None = None,
+    fallbacks: tuple[Fallback, ...] = (),
 ) -> dict[str, Any]:
     """Write an outlook as plain data.
 
@@ -49,6 +64,8 @@ def to_document(
         When the run was made.
     next_run
         When the next one is due, in words.
+    fallbacks
+        Rungs that were asked for first and could not be published.
 
     Returns
     -------
@@ -64,7 +81,8 @@ def to_document(
             "title": history.case.title,
             "sides": [{"id": s.id, "label": s.label, "role": s.role} for s in history.case.sides],
         },
-        "issue": _issue(outlook, run_at, next_run),
+        "issue": _issue(outlook, run_at, next_run)
+        | {"fallbacks": [{"rung": f.rung, "reason": f.reason} for f in fallbacks]},
         "state": describe.state(history),
         "headlines": [_headline(a) for a in outlook.answers if a.question.headline and _at(a, outlook, HEADLINE_WEEKS)],
         "outcomes": _outcomes(outlook),
@@ -75,6 +93,7 @@ def to_document(
         "history": describe.coded_history(history),
         "signals": describe.signal_ages(history),
         "drivers": _drivers(outlook),
+        "leverage": leverage_section(outlook.fit),
         "health": _health(outlook),
         "assumptions": _assumptions(outlook),
         "limits": [*history.case.limits, *_model_limits(outlook)],
@@ -218,7 +237,7 @@ def _occupancy(outlook: Outlook) -> dict[str, Any] | None:
 
 
 def _drivers(outlook: Outlook) -> list[dict[str, Any]] | None:
-    if "driver" not in outlook.fit.posterior:
+    if "driver" not in outlook.fit.posterior.data_vars:
         return None
     labels = {c.id: c.label for c in outlook.fit.history.case.composites}
     draws = outlook.fit.flat_draws()["driver"]

@@ -1,10 +1,10 @@
 """Text alternatives of the charts: sentences that say in numbers what the picture shows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from forecast.outlook.words import percent
-from forecast.report.formats import confidence, day, percent_range, plain, weeks
+from forecast.report.formats import confidence, day, percent_range, plain, signed, weeks
 from forecast.report.tables import checkpoints, mark_spells
 
 
@@ -44,6 +44,22 @@ def history_text(history: Mapping[str, Any]) -> str:
     ladders = " ".join(_ladder_text(ladder, counts.get(ladder["ladder"])) for ladder in history["ladders"])
     span = f"From {day(history['weeks'][0])} to {day(history['weeks'][-1])}, {weeks(len(history['weeks']))}."
     return " ".join([span, ladders, *_mark_texts(history)])
+
+
+def latents_text(section: Mapping[str, Any], kinds: Sequence[str]) -> str:
+    """Say where some latents stood in the first week shown and where they stand in the last, with its interval."""
+    now = section["now"]
+    rows = [row for row in now["rows"] if row["latent"] in kinds]
+    drawn = {(side["side"], series["latent"]): series for side in section["sides"] for series in side["latents"]}
+    drawn[None, "gap"] = section["gap"]
+    texts = "; ".join(
+        f"{'' if row['side'] is None else row['side_label'] + ', '}{row['label'].lower()}: "
+        f"{signed(drawn[row['side'], row['latent']]['median'][0])}, then {signed(row['median'])} "
+        f"({signed(row['lower'])} to {signed(row['upper'])})"
+        for row in rows
+    )
+    span = f"on {day(section['weeks'][0])}, then on {day(now['week'])} with its {confidence(now['interval'])}"
+    return f"Median {span}. {texts}."
 
 
 def recent_text(history: Mapping[str, Any], first: str) -> str:

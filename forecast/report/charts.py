@@ -8,24 +8,33 @@ wide and for narrow pages.
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 
 from forecast.outlook.words import percent
 from forecast.report.alternatives import history_text, occupancy_text, outcomes_text, recent_text, timing_text
+from forecast.report.drawing import (
+    BLUE,
+    DARK,
+    GREEN,
+    GREY,
+    QUIET,
+    VERMILLION,
+    annotate,
+    date_axis,
+    day_number,
+    day_numbers,
+    spread_apart,
+)
 from forecast.report.formats import percent_range, plain, short_day
+from forecast.report.leverage import leverage_pictures
 from forecast.report.svg import Layout, Picture, blank, panel, picture
 from forecast.report.tables import rug_label, spells_of
 
 RECENT_WEEKS = 52
-
-_DARK, _QUIET = "#1a1a1a", "#5c5c5c"
-_BLUE, _GREEN, _VERMILLION, _GREY = "#0072b2", "#009e73", "#d55e00", "#767676"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +48,16 @@ class _Kind:
 
 
 _KINDS = {
-    "escalation_first": _Kind(_VERMILLION),
-    "neither": _Kind(_GREY, hollow=True),
-    "limited_first": _Kind(_BLUE, marker="s"),
-    "comprehensive_first": _Kind(_GREEN, marker="D"),
-    "deal": _Kind(_DARK),
-    "deal_limited": _Kind(_BLUE, line="--"),
-    "deal_comprehensive": _Kind(_GREEN, line="-."),
-    "escalation": _Kind(_VERMILLION, line=":"),
+    "escalation_first": _Kind(VERMILLION),
+    "neither": _Kind(GREY, hollow=True),
+    "limited_first": _Kind(BLUE, marker="s"),
+    "comprehensive_first": _Kind(GREEN, marker="D"),
+    "deal": _Kind(DARK),
+    "deal_limited": _Kind(BLUE, line="--"),
+    "deal_comprehensive": _Kind(GREEN, line="-."),
+    "escalation": _Kind(VERMILLION, line=":"),
 }
-_OTHER = _Kind(_GREY)
+_OTHER = _Kind(GREY)
 
 # From light to dark as the ladder rises; the hatches tell neighbours apart in print.
 _SHADES = {
@@ -56,7 +65,7 @@ _SHADES = {
     "force": ("#ececec", "#f6c08a", "#c8500a"),
 }
 _HATCHES = ("", "///", "", "\\\\\\")
-_SIDE_COLOURS = {"us": _BLUE, "iran": _VERMILLION}
+_SIDE_COLOURS = {"us": BLUE, "iran": VERMILLION}
 
 _LABEL_GAP = 8  # pixels between a row's label and the plot
 _LABEL_LENGTH = 40  # characters that fit beside a row; the tables give labels in full
@@ -73,7 +82,8 @@ def pictures(document: Mapping[str, Any]) -> dict[str, Picture]:
     Returns
     -------
     dict of str to Picture
-        Keys among ``outcomes``, ``timing``, ``occupancy``, ``history``, ``recent``.
+        Keys among ``outcomes``, ``timing``, ``occupancy``, ``leverage``, ``misperception``, ``gap``, ``history``,
+        ``recent``.
     """
     drawn: dict[str, Picture] = {}
     if outcomes := document["outcomes"]:
@@ -83,6 +93,8 @@ def pictures(document: Mapping[str, Any]) -> dict[str, Picture]:
     if occupancy := document["occupancy"]:
         areas = occupancy_text(occupancy)
         drawn["occupancy"] = picture("occupancy", lambda layout: _occupancy(occupancy, layout), areas)
+    if leverage := document.get("leverage"):
+        drawn |= leverage_pictures(leverage)
     if history := document["history"]:
         drawn |= _history_pictures(history, document["case"])
     return drawn
@@ -159,11 +171,11 @@ def _timing(timing: Mapping[str, Any], layout: Layout) -> Figure:
 
 def _curve(axes: Axes, timing: Mapping[str, Any], curve: Mapping[str, Any], *, layout: Layout) -> None:
     kind = _KINDS.get(curve["event"], _OTHER)
-    days = _days(timing["dates"])
+    days = day_numbers(timing["dates"])
     axes.fill_between(days, curve["lower"], curve["upper"], color=kind.colour, alpha=0.2, linewidth=0)
     axes.plot(days, curve["mean"], color=kind.colour, linestyle=kind.line, linewidth=2.4)
     axes.plot(days[-1:], curve["mean"][-1:], "o", color=kind.colour, clip_on=False, zorder=3)
-    _date_axis(axes, days[0], days[-1], ticks=3 if layout.narrow else 4)
+    date_axis(axes, days[0], days[-1], ticks=3 if layout.narrow else 4)
     _curve_title(axes, timing, curve, layout)
 
 
@@ -172,8 +184,8 @@ def _curve_title(axes: Axes, timing: Mapping[str, Any], curve: Mapping[str, Any]
     name = textwrap.fill(curve["label"], 22 if layout.narrow else 27)
     number = f"{percent(curve['mean'][-1])} ({percent_range(curve['lower'][-1], curve['upper'][-1])})"
     by = f"by {short_day(timing['dates'][-1])}"
-    _annotate(axes, f"{number}\n{by}", (0, 1), (0, 7), size=small, color=_QUIET)
-    _annotate(axes, name, (0, 1), (0, 38), size=small, weight="bold")
+    annotate(axes, f"{number}\n{by}", (0, 1), (0, 7), size=small, color=QUIET)
+    annotate(axes, name, (0, 1), (0, 38), size=small, weight="bold")
 
 
 def _round_up(highest: float) -> float:
@@ -211,7 +223,7 @@ def _occupancy(occupancy: Mapping[str, Any], layout: Layout) -> Figure:
 
 
 def _areas(axes: Axes, dates: Sequence[str], ladder: Mapping[str, Any], *, layout: Layout) -> None:
-    days = _days(dates)
+    days = day_numbers(dates)
     shares = np.asarray(ladder["mean"], dtype=float)
     edges = np.concatenate([np.zeros((len(shares), 1)), shares.cumsum(axis=1)], axis=1)
     shades = _SHADES[ladder["ladder"]]
@@ -227,27 +239,15 @@ def _areas(axes: Axes, dates: Sequence[str], ladder: Mapping[str, Any], *, layou
         )
     axes.set_title(f"{ladder['ladder'].capitalize()} ladder", loc="left", weight="bold", size=layout.font, pad=10)
     _percent_axis(axes, 1.0, labels=True)
-    _date_axis(axes, days[0], days[-1], ticks=4)
+    date_axis(axes, days[0], days[-1], ticks=4)
     _area_labels(axes, ladder["levels"], shares[-1], layout)
 
 
 def _area_labels(axes: Axes, levels: Sequence[str], shares: np.ndarray, layout: Layout) -> None:
     middles = shares.cumsum() - shares / 2
-    for level, share, place in zip(levels, shares, _spread(middles, 0.2 if layout.narrow else 0.15), strict=True):
+    for level, share, place in zip(levels, shares, spread_apart(middles, 0.2 if layout.narrow else 0.15), strict=True):
         name = textwrap.fill(plain(level), 15)
-        _annotate(axes, f"{name} {percent(share)}", (1, place), (8, 0), size=layout.font - 1, va="center")
-
-
-def _spread(places: np.ndarray, distance: float) -> list[float]:
-    """Move ordered places apart so that neighbours are at least a distance from each other, within 0 and 1."""
-    moved: list[float] = []
-    for place in places:
-        moved.append(max(float(place), moved[-1] + distance if moved else 0.0))
-    limit = 1.0
-    for number in reversed(range(len(moved))):
-        moved[number] = min(moved[number], limit)
-        limit = moved[number] - distance
-    return moved
+        annotate(axes, f"{name} {percent(share)}", (1, place), (8, 0), size=layout.font - 1, va="center")
 
 
 # --- the ladders as coded -------------------------------------------------------------------------------------------
@@ -270,23 +270,23 @@ def _ladders(history: Mapping[str, Any], case: Mapping[str, Any], first: str, la
     pitch = 29 if layout.narrow else 20
     total = sum(heights) + pitch * len(rows) + 60
     figure = blank(layout, total)
-    span = (_day(first), _day(history["weeks"][-1]))
+    span = (day_number(first), day_number(history["weeks"][-1]))
     top = 0.0
     for ladder, height in zip(history["ladders"], heights, strict=True):
         axes = panel(figure, left=left, top=top + 30, width=layout.width - left - right, height=height - 30)
         _steps(axes, _corners(history["weeks"], ladder["level_index"]), ladder, layout=layout, left=left)
-        _date_axis(axes, *span, ticks=5 if layout.narrow else 9, labels=False)
+        date_axis(axes, *span, ticks=5 if layout.narrow else 9, labels=False)
         top += height
     axes = panel(figure, left=left, top=top + 20, width=layout.width - left - right, height=pitch * len(rows) + 8)
     _draw_rows(axes, rows, layout)
-    _date_axis(axes, *span, ticks=5 if layout.narrow else 9)
+    date_axis(axes, *span, ticks=5 if layout.narrow else 9)
     return figure
 
 
 def _corners(weeks: Sequence[str], path: Sequence[int]) -> tuple[list[float], list[int]]:
     """Keep the first week and the last one of every run at the same level: all that a step line needs."""
     ends = [0, *(week for week in range(len(path)) if week + 1 == len(path) or path[week] != path[week + 1])]
-    return [_day(weeks[week]) for week in ends], [path[week] for week in ends]
+    return [day_number(weeks[week]) for week in ends], [path[week] for week in ends]
 
 
 def _steps(
@@ -301,17 +301,17 @@ def _steps(
     names = [textwrap.fill(plain(level), 14 if layout.narrow else 40) for level in levels]
     axes.set(ylim=(-0.4, len(levels) - 0.6), yticks=range(len(levels)), yticklabels=names)
     axes.tick_params(axis="y", labelsize=layout.font - 1.5, pad=_LABEL_GAP)
-    _annotate(axes, f"{ladder['ladder'].capitalize()} ladder", (0, 1), (-left, 10), size=layout.font, weight="bold")
+    annotate(axes, f"{ladder['ladder'].capitalize()} ladder", (0, 1), (-left, 10), size=layout.font, weight="bold")
 
 
 def _rows(history: Mapping[str, Any], case: Mapping[str, Any], first: str) -> list[_Row]:
-    start = _day(first)
-    marks = [_Row(mark["label"], _DARK, bars=_bars(mark, history["weeks"], start)) for mark in history["marks"]]
+    start = day_number(first)
+    marks = [_Row(mark["label"], DARK, bars=_bars(mark, history["weeks"], start)) for mark in history["marks"]]
     rugs = [
         _Row(
             rug_label(case, rug),
-            _SIDE_COLOURS.get(rug["side"] or "", _QUIET),
-            ticks=tuple(day for day in map(_day, rug["dates"]) if day >= start),
+            _SIDE_COLOURS.get(rug["side"] or "", QUIET),
+            ticks=tuple(day for day in map(day_number, rug["dates"]) if day >= start),
         )
         for rug in history["rugs"]
     ]
@@ -320,7 +320,7 @@ def _rows(history: Mapping[str, Any], case: Mapping[str, Any], first: str) -> li
 
 def _bars(mark: Mapping[str, Any], weeks: Sequence[str], start: float) -> tuple[tuple[float, float], ...]:
     # A week is named by its last day, so a run of weeks begins seven days before its first name.
-    runs = ((_day(spell.first) - 7, 7.0 * spell.weeks) for spell in spells_of(mark, weeks))
+    runs = ((day_number(spell.first) - 7, 7.0 * spell.weeks) for spell in spells_of(mark, weeks))
     return tuple((first, length) for first, length in runs if first + length > start)
 
 
@@ -355,47 +355,3 @@ def _row_label(axes: Axes, label: str, place: int, layout: Layout) -> None:
         size=layout.font - 1.5,
         annotation_clip=False,
     )
-
-
-# --- words and dates ------------------------------------------------------------------------------------------------
-
-
-def _annotate(
-    axes: Axes,
-    text: str,
-    place: tuple[float, float],
-    offset: tuple[float, float],
-    *,
-    size: float,
-    weight: str = "normal",
-    color: str = _DARK,
-    va: str = "baseline",
-) -> None:
-    """Write at a place given as fractions of the axes, moved by an offset in pixels."""
-    axes.annotate(
-        text,
-        place,
-        offset,
-        xycoords="axes fraction",
-        textcoords="offset points",
-        size=size,
-        weight=weight,
-        color=color,
-        va=va,
-    )
-
-
-def _day(stamp: str) -> float:
-    return float(date2num(date.fromisoformat(stamp[:10])))
-
-
-def _days(stamps: Sequence[str]) -> np.ndarray:
-    return np.array([_day(stamp) for stamp in stamps])
-
-
-def _date_axis(axes: Axes, first: float, last: float, *, ticks: int, labels: bool = True) -> None:
-    locator = AutoDateLocator(minticks=2, maxticks=ticks)
-    axes.set_xlim(first, last)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
-    axes.tick_params(axis="x", labelbottom=labels)

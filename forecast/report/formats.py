@@ -92,6 +92,11 @@ def signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
+def fixed(value: float) -> str:
+    """A number with two decimals: ``0.35``, ``−0.02``."""
+    return f"{value:.2f}".replace("-", "−")
+
+
 def day(stamp: str | None) -> str:
     """Spell the day of an ISO date or time out: ``9 October 2026``."""
     if stamp is None:
@@ -137,6 +142,7 @@ def confidence(interval: float) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "confidence": confidence,
     "day": day,
+    "fixed": fixed,
     "minute": minute,
     "percent": percent,
     "plain": plain,

@@ -8,7 +8,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from forecast.report.charts import RECENT_WEEKS, pictures
 from forecast.report.formats import FILTERS, percent_range
 from forecast.report.sources import split_sources
-from forecast.report.tables import checkpoints, levels_of, mark_spells, probability_grid, rug_label, side_label
+from forecast.report.tables import (
+    bands_text,
+    checkpoints,
+    correction_text,
+    evidence_text,
+    levels_of,
+    mark_spells,
+    probability_grid,
+    rug_label,
+    side_label,
+)
 
 
 def render_html(document: Mapping[str, Any]) -> str:
@@ -38,7 +48,10 @@ def render_html(document: Mapping[str, Any]) -> str:
         document=document,
         pictures=pictures(document),
         recent_weeks=RECENT_WEEKS,
+        bands_text=bands_text,
         checkpoints=checkpoints,
+        correction_text=correction_text,
+        evidence_text=evidence_text,
         levels_of=levels_of,
         mark_spells=mark_spells,
         percent_range=percent_range,

@@ -14,7 +14,16 @@ from markupsafe import Markup
 
 from forecast.report.formats import FILTERS, percent_range
 from forecast.report.sources import Part, split_sources
-from forecast.report.tables import checkpoints, levels_of, mark_spells, probability_grid, rug_label, side_label
+from forecast.report.tables import (
+    checkpoints,
+    correction_text,
+    evidence_text,
+    levels_of,
+    mark_spells,
+    probability_grid,
+    rug_label,
+    side_label,
+)
 
 # An underscore or an ampersand inside a word is literal in Markdown already; escaping it would only hurt the eye.
 _SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<!\w)_|_(?!\w)|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
@@ -48,6 +57,8 @@ def render_markdown(document: Mapping[str, Any]) -> str:
     text = environment.get_template("report.md.jinja").render(
         document=document,
         checkpoints=checkpoints,
+        correction_text=correction_text,
+        evidence_text=evidence_text,
         levels_of=levels_of,
         mark_spells=mark_spells,
         percent_range=percent_range,

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from forecast.outlook.words import percent
+
 _CHECKPOINTS = 4
 
 
@@ -106,3 +108,37 @@ def rug_label(case: Mapping[str, Any], rug: Mapping[str, Any]) -> str:
     """Label of a signal's row, with the side where the signal has one: ``Walkouts, Iran``."""
     side = side_label(case, rug["side"])
     return rug["label"] if side is None else f"{rug['label']}, {side}"
+
+
+def bands_text(bands: Sequence[float]) -> str:
+    """Name bands by their probabilities: ``50, 80 and 95 %``."""
+    *most, last = (f"{100 * p:.0f}" for p in bands)
+    return f"{', '.join(most)} and {last} %" if most else f"{last} %"
+
+
+def evidence_text(evidence: Sequence[Mapping[str, Any]]) -> str:
+    """Count what speaks of each side's leverage."""
+    counted = "; ".join(
+        f"{row['side_label']}: {_count(row['structural'], 'structural item')}, "
+        f"{_count(row['behavioural'], 'behavioural item')}, {_count(row['drivers'], 'driver')}"
+        for row in evidence
+    )
+    return f"What speaks of leverage: {counted}. Structural items show what is true, behavioural ones what is believed."
+
+
+def correction_text(correction: Mapping[str, Any]) -> str:
+    """Say how far the draws of the latents had to be corrected, and whether they could be."""
+    khat = "not finite" if correction["khat"] is None else f"{correction['khat']:.2f}"
+    done = (
+        f"which worked: the weights leave {percent(correction['efficiency'])} of the draws"
+        if correction["applied"]
+        else "which was refused, so that these numbers are those of Laplace's approximation"
+    )
+    return (
+        "Latent paths come from Laplace's approximation and are corrected to the exact posterior by importance "
+        f"weights, {done}; k-hat {khat}, usable below {correction['limit']:.2f}."
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

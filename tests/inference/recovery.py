@@ -116,6 +116,7 @@ def simulated(history: History, truth: Truth, rng: np.random.Generator) -> Histo
         vintage=replace(history.vintage, case=case, episodes=_episodes(history, truth, rng)),
         weeks=weeks,
         composites=replace(history.composites, values=composites),
+        items=history.items,
         features=np.array([_features(state) for state in states[:-1]]),
         origin=origin,
     )

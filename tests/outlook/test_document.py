@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from forecast.inference import manifest
 from forecast.outlook import Outlook, build_outlook, to_document
 from forecast.outlook.document import share_dots
+from forecast.outlook.leverage import leverage_section
 from forecast.outlook.words import fraction, percent, word
 from tests.models.given import made_up_fit, real_history, shipped_priors
+from tests.outlook.test_leverage import leverage_fit
 from tests.report.sample import sample_document
 
 RUN_AT = datetime(2026, 4, 15, 6, 0, tzinfo=UTC)
@@ -57,6 +59,8 @@ def plain(value: Any) -> bool:
 
 
 def test_the_keys_are_those_that_the_report_is_written_against(document: dict[str, Any]) -> None:
+    document = document | {"leverage": leverage_section(leverage_fit("R6")) or {}}  # no rung has drivers and latents
+    document["leverage"]["correction"] = sample_document()["leverage"]["correction"]  # known after sampling alone
     free = (".manifest.", ".assumptions[].parameters.")  # what a manifest and a family hold is their own matter
     found, expected = (
         {k.replace("state.force", "state.diplomacy") for k in keys(d) if not k.startswith(free)}
@@ -148,6 +152,7 @@ def test_quantiles_of_a_first_passage_are_weeks_by_which_so_many_paths_have_come
 def test_a_base_rate_shows_no_levels_and_says_why(of_base_rate: dict[str, Any], document: dict[str, Any]) -> None:
     assert of_base_rate["occupancy"] is None
     assert of_base_rate["drivers"] is None
+    assert of_base_rate["leverage"] is None
     assert any("first passages only" in limit for limit in of_base_rate["limits"])
     for ladder in document["occupancy"]["ladders"]:
         assert len(ladder["mean"]) == len(document["occupancy"]["dates"]) == 53
@@ -165,7 +170,7 @@ def test_drivers_are_the_twelve_surest_effects(outlook: Outlook, document: dict[
 
 def test_assumptions_are_the_priors_that_the_rung_reads(document: dict[str, Any], of_base_rate: dict[str, Any]) -> None:
     blocks = shipped_priors().blocks
-    for d, read in ((document, set(blocks) - {"base_rate"}), (of_base_rate, {"base_rate"})):
+    for d, read in ((document, set(blocks) - {"base_rate", "leverage"}), (of_base_rate, {"base_rate"})):
         assert {(a["block"], a["name"]) for a in d["assumptions"]} == {(b, n) for b in read for n in blocks[b]}
     (soft,) = [a for a in document["assumptions"] if a["name"] == "deadline_soft"]
     assert soft["parameters"] == {"mu": 0.5, "sigma": 0.5, "lower": 0.0, "upper": None}

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from forecast.outlook.words import percent
+from tests.report.sample_leverage import sample_leverage
 
 AS_OF = date(2026, 10, 9)
 FIRST_WEEK = date(2018, 1, 12)
@@ -459,6 +460,7 @@ def sample_document() -> dict[str, Any]:
                 "days": 43,
                 "text": "The data end 43 days before the run; the weeks between were simulated.",
             },
+            "fallbacks": [],
             "evidence": "457 weeks, 24 steps up, 22 down, but only 2 deals seen: the hazard of a deal rests on priors.",
         },
         "state": _state(),
@@ -471,6 +473,7 @@ def sample_document() -> dict[str, Any]:
         "history": _history(),
         "signals": _signals(),
         "drivers": _drivers(),
+        "leverage": sample_leverage(),
         "health": _health(),
         "assumptions": _assumptions(),
         "limits": [

@@ -5,7 +5,8 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from forecast.report.charts import _corners, _spread, pictures
+from forecast.report.charts import _corners, pictures
+from forecast.report.drawing import spread_apart
 from forecast.report.svg import Picture
 from tests.report.sample import sample_document
 
@@ -23,11 +24,11 @@ def _words(source: str) -> str:
 
 
 def test_a_chart_for_every_part_with_content(drawn: dict[str, Picture]) -> None:
-    assert set(drawn) == {"outcomes", "timing", "occupancy", "history", "recent"}
+    assert set(drawn) == {"outcomes", "timing", "occupancy", "leverage", "misperception", "gap", "history", "recent"}
 
 
 def test_no_chart_without_content(document: dict[str, Any]) -> None:
-    document |= {"outcomes": None, "timing": None, "occupancy": None, "history": None}
+    document |= {"outcomes": None, "timing": None, "occupancy": None, "leverage": None, "history": None}
     assert pictures(document) == {}
 
 
@@ -73,7 +74,7 @@ def test_corners_redraw_the_same_path() -> None:
 
 
 def test_spread_keeps_order_distance_and_bounds() -> None:
-    moved = _spread(np.array([0.5, 0.97, 0.98, 0.99]), 0.15)
+    moved = spread_apart(np.array([0.5, 0.97, 0.98, 0.99]), 0.15)
     assert np.all(np.diff(moved) >= 0.15 - 1e-12)
     assert moved[0] == 0.5
     assert moved[-1] <= 1

@@ -20,6 +20,7 @@ ORDER = [
     "probabilities",
     "timing",
     "occupancy",
+    "leverage",
     "history",
     "drivers",
     "signals",
@@ -101,7 +102,7 @@ def test_ids_are_unique_and_references_resolve(page: Page, source: str) -> None:
 
 def test_every_chart_has_a_sentence_with_numbers(page: Page) -> None:
     charts = [element for element in page.elements if element.attributes.get("role") == "img"]
-    assert len(charts) == 5
+    assert len(charts) == 8
     assert all(re.search(r"\d+ (%|steps)", _same(chart.attributes["aria-label"])) for chart in charts)
 
 
@@ -145,12 +146,21 @@ def test_every_step_and_source_is_listed(page: Page) -> None:
 
 
 def test_parts_without_content_leave_no_trace(document: dict[str, Any]) -> None:
-    document |= {"occupancy": None, "drivers": None, "assumptions": [], "limits": [], "first_passage": []}
+    document |= {
+        "occupancy": None,
+        "drivers": None,
+        "leverage": None,
+        "assumptions": [],
+        "limits": [],
+        "first_passage": [],
+    }
     document["issue"] |= {"next_run": None, "gate": "pass", "lead_weeks": 0.0}
     document["issue"]["staleness"]["status"] = "fresh"
     page = Page(render_html(document))
     found = [section.attributes["id"] for section in page.all("section")]
-    assert found == [name for name in ORDER if name not in {"occupancy", "drivers", "assumptions", "limits"}]
+    assert found == [
+        name for name in ORDER if name not in {"occupancy", "drivers", "leverage", "assumptions", "limits"}
+    ]
     assert page.all("p", kind="banner") == []
     assert "Next run" not in page.all("header")[0].text
 

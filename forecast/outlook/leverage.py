@@ -1,0 +1,369 @@
+"""The leverage section of the document: latent paths with their priors, and what the data added to the priors.
+
+Every row of the section has a contraction, 1 - variance of the posterior / variance of the prior; below a tenth the
+prior is speaking. Priors are drawn from the prior files with a fixed seed. The prior of a latent is its stationary law
+without drivers, and the contraction of a latent leaves drivers out of the posterior too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from forecast.inference import Fit
+from forecast.inference.latents import KHAT_LIMIT
+from forecast.models import Priors
+from forecast.models.moves import GAP_GROUPS, gap_weight
+from forecast.outlook.probabilities import INTERVAL
+from forecast.outlook.words import percent
+
+WEEKS = 104
+BANDS = (0.5, 0.8, 0.95)
+SAMPLE_PATHS = 3
+COMPARED_WEEKS = 13
+LEAST_CONTRACTION = 0.1
+PRIOR_DRAWS, PRIOR_SEED = 40_000, 20180508
+PRIOR_SPEAKS, DATA_SPEAK = "prior speaking", "data speaking"
+_DECIMALS = 3  # of curves: a thousandth of a standard deviation cannot be seen
+
+_LABELS = {"true": "True leverage", "believed": "Believed leverage", "misperception": "Misperception", "gap": "Gap"}
+_GAP_LABELS = {
+    "limited": "a limited deal",
+    "comprehensive": "a comprehensive deal",
+    "open": "talks opening",
+    "collapse": "collapse of talks",
+    "lapse": "the end of a deal",
+    "up": "a step up in force",
+    "down": "a step down in force",
+}
+
+_SCALE_NOTE = (
+    "Zero is what is usual over the years on record, one is the usual spread of true leverage (its standard deviation, "
+    "drivers left out). Each side has its own zero: the sides cannot be ranked."
+)
+_RUNG_NOTES = {
+    "misperception": (
+        "Misperception is relative. Its level is a convention (mean zero), so zero reads “as misperceived as this side "
+        "usually is”, and above zero “surer of itself than usual”. Whether a side is usually right, these data cannot "
+        "say."
+    ),
+    "true": "This rung knows no misperception: each side is taken to act on its true leverage.",
+    "tension": "This rung has one tension for the dyad, the gap: what each side holds is not told apart.",
+}
+_CAUSE_NOTE = (
+    "Predictive, not causal: these are the paths that best account for items and ladders together. That a change of "
+    "leverage would change what happens is not shown by them."
+)
+_CONTRACTION_NOTE = (
+    "Contraction is 1 less the variance of the posterior over that of the prior: 1 where the data settle a number, 0 "
+    f"where they leave it as wide as it was; below {LEAST_CONTRACTION} it says “{PRIOR_SPEAKS}”. The prior of a latent "
+    "is its usual spread without what drivers add; its contraction leaves them out of the posterior too."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Latent:
+    """Draws of a latent [sample, week], of its last week without drivers [sample], and of its prior [sample]."""
+
+    draws: np.ndarray
+    bare: np.ndarray
+    prior: np.ndarray
+
+
+def leverage_section(fit: Fit) -> dict[str, Any] | None:
+    """Write the latent leverage of a fit as plain data.
+
+    Parameters
+    ----------
+    fit
+        The posterior.
+
+    Returns
+    -------
+    dict or None
+        JSON-ready; None for a rung without latents.
+    """
+    if "leverage" not in fit.posterior.data_vars:
+        return None
+    sides = {s.id: s.label for s in fit.history.case.sides}
+    rng = np.random.default_rng(PRIOR_SEED)
+    recent = fit.posterior.isel(week=slice(-WEEKS, None))
+    weeks = [str(week.astype("datetime64[D]")) for week in recent["week"].values]
+    latents = _latents(recent, fit.priors, list(sides), rng)
+    now = _now(latents, sides, weeks)
+    return {
+        "weeks": weeks,
+        "bands": list(BANDS),
+        "sides": [
+            {"side": s, "label": label, "latents": [_series(kind, x) for (of, kind), x in latents.items() if of == s]}
+            for s, label in sides.items()
+            if (s, "true") in latents
+        ],
+        "gap": _series("gap", latents[None, "gap"]),
+        "now": now,
+        "summary": _summary(now["rows"], now["compared_week"]),
+        "gap_effects": _gap_effects(fit, rng),
+        "loadings": _loadings(fit, sides, rng),
+        "driver_effects": _driver_effects(fit, sides, rng),
+        "misperception_scales": _scales(fit, sides, rng),
+        "evidence": _evidence(fit, sides),
+        "correction": _correction(fit),
+        "notes": _notes(fit),
+    }
+
+
+# --- latent paths ----------------------------------------------------------------------------------------------------
+
+
+def _latents(
+    recent: xr.Dataset, priors: Priors, sides: Sequence[str], rng: np.random.Generator
+) -> dict[tuple[str | None, str], _Latent]:
+    """Latents by side and kind, in order; belief is true leverage and misperception together, the gap has no side."""
+    paths, shifts = _flat(recent["leverage"]), _flat(recent["shift"])
+    names = [str(name) for name in recent["latent"].values]
+    states = {
+        name: _Latent(paths[:, :, k], paths[:, -1, k] - shifts[:, k], _prior(name, priors, rng))
+        for k, name in enumerate(names)
+    }
+    found: dict[tuple[str | None, str], _Latent] = {}
+    for side in sides:
+        true, misperception = states.get(f"true:{side}"), states.get(f"misperception:{side}")
+        if true is not None:
+            found[side, "true"] = true
+        if true is not None and misperception is not None:
+            found[side, "believed"] = _weighted([(1.0, true), (1.0, misperception)])
+            found[side, "misperception"] = misperception
+    together = _weighted([(gap_weight(name), state) for name, state in states.items()])
+    return found | {(None, "gap"): _Latent(_flat(recent["gap"]), together.bare, together.prior)}
+
+
+def _weighted(terms: Sequence[tuple[float, _Latent]]) -> _Latent:
+    """Weighted sum of latents."""
+    return _Latent(
+        np.sum([w * x.draws for w, x in terms], axis=0),
+        np.sum([w * x.bare for w, x in terms], axis=0),
+        np.sum([w * x.prior for w, x in terms], axis=0),
+    )
+
+
+def _prior(name: str, priors: Priors, rng: np.random.Generator) -> np.ndarray:
+    """Draw a state from its stationary prior, drivers left out: of scale 1, or of misperception's own scale."""
+    standard = rng.standard_normal(PRIOR_DRAWS)
+    if name.startswith("misperception"):
+        return standard * priors.draw("misperception_sd", PRIOR_DRAWS, rng)
+    return standard
+
+
+def _flat(draws: xr.DataArray) -> np.ndarray:
+    """Chains one after the other [sample, ...], in double precision."""
+    values = draws.transpose("chain", "draw", ...).values
+    return values.reshape(-1, *values.shape[2:]).astype(float)
+
+
+def _series(kind: str, latent: _Latent) -> dict[str, Any]:
+    """Median, bands and sample paths by week; the bands of the prior are the same in every week."""
+    tails = [((1 - p) / 2, (1 + p) / 2) for p in BANDS]
+    posterior = np.quantile(latent.draws, [q for pair in tails for q in pair], axis=0)
+    prior = np.quantile(latent.prior, [q for pair in tails for q in pair])
+    places = [int((k + 0.5) / SAMPLE_PATHS * len(latent.draws)) for k in range(SAMPLE_PATHS)]
+    return {
+        "latent": kind,
+        "label": _LABELS[kind],
+        "median": _short(np.median(latent.draws, axis=0)),
+        "bands": _bands(posterior),
+        "samples": [_short(latent.draws[place]) for place in places],
+        "prior": _bands(prior),
+    }
+
+
+def _bands(quantiles: np.ndarray) -> list[dict[str, Any]]:
+    return [
+        {"probability": p, "lower": _short(quantiles[2 * k]), "upper": _short(quantiles[2 * k + 1])}
+        for k, p in enumerate(BANDS)
+    ]
+
+
+def _short(values: np.ndarray) -> Any:
+    return np.round(values, _DECIMALS).tolist()
+
+
+# --- the latest week -------------------------------------------------------------------------------------------------
+
+
+def _now(
+    latents: Mapping[tuple[str | None, str], _Latent], sides: Mapping[str, str], weeks: Sequence[str]
+) -> dict[str, Any]:
+    before = max(len(weeks) - 1 - COMPARED_WEEKS, 0)
+    rows = [
+        {
+            "latent": kind,
+            "label": _LABELS[kind],
+            "side": side,
+            "side_label": None if side is None else sides[side],
+            **_estimate(latent.draws[:, -1]),
+            "p_positive": _share(latent.draws[:, -1] > 0),
+            "p_higher": _share(latent.draws[:, -1] > latent.draws[:, before]),
+            **_contraction(latent.bare, latent.prior),
+        }
+        for (side, kind), latent in latents.items()
+    ]
+    return {"week": weeks[-1], "compared_week": weeks[before], "interval": INTERVAL, "rows": rows}
+
+
+def _summary(rows: Sequence[Mapping[str, Any]], compared_week: str) -> list[str]:
+    """What the latest week comes to, in words."""
+    positive = {(row["side_label"], row["latent"]): row["p_positive"] for row in rows}
+    found = []
+    for label in dict.fromkeys(row["side_label"] for row in rows if row["side"] is not None):
+        text = f"{label}: {percent(positive[label, 'true'])} that its true leverage is above what is usual for it"
+        if (label, "misperception") in positive:
+            text += (
+                f"; {percent(positive[label, 'misperception'])} that it rates itself above that leverage, by more "
+                "than it usually does"
+            )
+        found.append(f"{text}.")
+    gap, day = rows[-1], date.fromisoformat(compared_week)
+    text = (
+        f"Gap: {percent(gap['p_positive'])} that there is less room for a deal than usual; {percent(gap['p_higher'])} "
+        f"that there is less than on {day.day} {day:%B %Y}."
+    )
+    return [*found, text]
+
+
+# --- parameters ------------------------------------------------------------------------------------------------------
+
+
+def _gap_effects(fit: Fit, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Odds ratios per unit of the gap; the contraction is that of the log odds."""
+    rows = []
+    for k, group in enumerate(GAP_GROUPS):
+        draws = _flat(fit.posterior["gap_effect"])[:, k]
+        prior = fit.priors.draw(f"gap_on_{group}", PRIOR_DRAWS, rng)
+        before = _estimate(np.exp(prior))
+        rows.append(
+            {
+                "group": group,
+                "label": _GAP_LABELS[group],
+                **_estimate(np.exp(draws)),
+                "p_above_one": _share(draws > 0),
+                **{f"prior_{name}": value for name, value in before.items()},
+                **_contraction(draws, prior),
+            }
+        )
+    return rows
+
+
+def _loadings(fit: Fit, sides: Mapping[str, str], rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Loadings are positive: the sign says whether more leverage raises the item or lowers it."""
+    rows = []
+    for reveals in ("true", "believed"):
+        drawn = fit.posterior[f"loading_{reveals}"]
+        prior = fit.priors.draw(f"loading_{reveals}", PRIOR_DRAWS, rng)
+        for item in fit.history.items.items:
+            if item.reveals != reveals:
+                continue
+            draws = _flat(drawn.sel({f"{reveals}_item": item.id}))
+            rows.append(
+                {
+                    "item": item.id,
+                    "label": item.label,
+                    "side": item.side,
+                    "side_label": sides[item.side],
+                    "reveals": reveals,
+                    "sign": int(item.sign),
+                    **_estimate(draws),
+                    **_contraction(draws, prior),
+                }
+            )
+    return sorted(rows, key=lambda row: list(sides).index(row["side"]))
+
+
+def _driver_effects(fit: Fit, sides: Mapping[str, str], rng: np.random.Generator) -> list[dict[str, Any]]:
+    prior = fit.priors.draw("driver_effect", PRIOR_DRAWS, rng)
+    drawn = {d.id: _flat(fit.posterior["driver_effect"].sel(driver=d.id)) for d in fit.history.items.drivers}
+    return [
+        {
+            "driver": driver.id,
+            "label": driver.label,
+            "side": driver.side,
+            "side_label": sides[driver.side],
+            "sign": int(driver.sign),
+            **_estimate(drawn[driver.id]),
+            **_contraction(drawn[driver.id], prior),
+        }
+        for driver in fit.history.items.drivers
+    ]
+
+
+def _scales(fit: Fit, sides: Mapping[str, str], rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Standard deviation of misperception by side, where the rung has any."""
+    states = {str(name) for name in fit.posterior["state"].values}
+    members = {s: f"misperception:{s}" for s in sides if f"misperception:{s}" in states}
+    prior = fit.priors.draw("misperception_sd", PRIOR_DRAWS, rng)
+    drawn = {s: _flat(fit.posterior["scale"].sel(state=name)) for s, name in members.items()}
+    return [
+        {"side": s, "side_label": sides[s], **_estimate(draws), **_contraction(draws, prior)}
+        for s, draws in drawn.items()
+    ]
+
+
+def _estimate(draws: np.ndarray) -> dict[str, float]:
+    lower, median, upper = np.quantile(draws, [(1 - INTERVAL) / 2, 0.5, (1 + INTERVAL) / 2])
+    return {"median": float(median), "lower": float(lower), "upper": float(upper)}
+
+
+def _contraction(posterior: np.ndarray, prior: np.ndarray) -> dict[str, Any]:
+    contraction = float(1 - posterior.var() / prior.var())
+    return {
+        "prior_sd": float(prior.std()),
+        "posterior_sd": float(posterior.std()),
+        "contraction": contraction,
+        "speaking": PRIOR_SPEAKS if contraction < LEAST_CONTRACTION else DATA_SPEAK,
+    }
+
+
+def _share(held: np.ndarray) -> float:
+    return float(held.mean())
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def _evidence(fit: Fit, sides: Mapping[str, str]) -> list[dict[str, Any]]:
+    """How many items and drivers speak of each side."""
+    items, drivers = fit.history.items.items, fit.history.items.drivers
+    return [
+        {
+            "side": side,
+            "side_label": label,
+            "structural": sum(i.side == side and i.reveals == "true" for i in items),
+            "behavioural": sum(i.side == side and i.reveals == "believed" for i in items),
+            "drivers": sum(d.side == side for d in drivers),
+        }
+        for side, label in sides.items()
+    ]
+
+
+def _correction(fit: Fit) -> dict[str, Any] | None:
+    """How far the latent paths had to be corrected; None where that is not on record."""
+    found = fit.correction
+    if found is None:
+        return None
+    khat = float(found.khat) if np.isfinite(found.khat) else None
+    return {
+        "khat": khat,
+        "limit": KHAT_LIMIT,
+        "applied": bool(found.applied),
+        "efficiency": float(found.efficiency),
+        "log_weight_sd": float(found.log_weight_sd),
+    }
+
+
+def _notes(fit: Fit) -> list[str]:
+    """What the numbers mean and what they do not."""
+    latents = {str(name).split(":")[0] for name in fit.posterior["latent"].values}
+    kind = next(kind for kind in _RUNG_NOTES if kind in latents)
+    return [_SCALE_NOTE, _RUNG_NOTES[kind], _CAUSE_NOTE, _CONTRACTION_NOTE]
