@@ -19,12 +19,24 @@ import xarray as xr
 from pandas.testing import assert_frame_equal
 
 from forecast.case import Case, load_case
-from forecast.errors import BusyError, ForecastError, OutputError, PosteriorError
+from forecast.errors import BusyError, EngineError, ForecastError, OutputError, PosteriorError, RungError
 from forecast.inference import Fit, Settings
+from forecast.inference.latents import Correction
 from forecast.models import RUNGS, History, Priors, Rung, get_rung
 from forecast.models.base_rate import BANDS, base_rate_data
 from forecast.outlook import build_outlook
-from forecast.run import FILES, Run, Say, finish, fit_case, load_definition, output_folder, publish, refit_from_file
+from forecast.run import (
+    FILES,
+    Run,
+    Say,
+    finish,
+    fit_case,
+    load_definition,
+    output_folder,
+    publish,
+    refit_from_file,
+    run_case,
+)
 from tests.conftest import PRICES, TinyCase
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -307,3 +319,36 @@ def test_shipped_report_definitions_can_run(path: Path) -> None:
     definition = load_definition(path)
     assert load_case(definition.case).id == definition.case
     assert get_rung(definition.rung).name in RUNGS
+
+
+def test_a_leverage_rung_that_fails_gives_way_and_the_document_says_so(
+    monkeypatch: pytest.MonkeyPatch, us_iran: Case, tmp_path: Path
+) -> None:
+    """R6 has no starting point, R5 too few items, R4 a hopeless correction; what is published says all three."""
+    asked: list[str] = []
+    exact = exact_fit(us_iran, draws=500)
+    hopeless = Correction(khat=1.3, applied=False, efficiency=0.1, log_weight_sd=9.0)
+
+    def fake_fit(case: Case, *, rung: str, **_options: Any) -> Fit:
+        asked.append(rung)
+        if rung == "R6":
+            message = "R6: the search for the latents' mode does not converge"
+            raise EngineError(message)
+        if rung == "R5":
+            message = "R5 cannot identify the leverage of side 'us'"
+            raise RungError(message)
+        return replace(exact, correction=hopeless) if rung == "R4" else exact
+
+    monkeypatch.setattr("forecast.run.fit_case", fake_fit)
+    said: list[str] = []
+    run = run_case(us_iran, rung="R6", out=tmp_path / "out", command="test", say=said.append)
+    assert asked == ["R6", "R5", "R4", "R3"]
+    fallbacks = run.document["issue"]["fallbacks"]
+    assert [f["rung"] for f in fallbacks] == ["R6", "R5", "R4"]
+    assert "does not converge" in fallbacks[0]["reason"]
+    assert "side 'us'" in fallbacks[1]["reason"]
+    assert "k-hat" in fallbacks[2]["reason"]
+    assert sum("gives way" in line for line in said) == 3
+    assert "R6 gave way" in (tmp_path / "out" / "report.html").read_text()
+    with pytest.raises(RungError, match="no rung 'R9'"):
+        run_case(us_iran, rung="R9", out=tmp_path / "out", command="test")

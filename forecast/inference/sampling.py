@@ -146,7 +146,7 @@ def check_start(rung: Rung, target: Target, data: dict[str, np.ndarray], history
     if target.states is None:
         return
     arranged = target.density.arrange(data)
-    logp, _, mode, _, lower, last_step = target.density(target.flat.start, np.zeros(target.states), data=arranged)
+    logp, _, mode, _, lower, last_step = target.density(first_point(target, 0), np.zeros(target.states), data=arranged)
     if np.isfinite(logp) and last_step < UNCONVERGED:
         return
     week, state = np.unravel_index(int(np.argmax(np.where(np.isfinite(mode), np.abs(mode), np.inf))), mode.shape)
@@ -159,13 +159,15 @@ def check_start(rung: Rung, target: Target, data: dict[str, np.ndarray], history
     raise EngineError(message)
 
 
+def first_point(target: Target, seed: int) -> np.ndarray:
+    """Where a chain starts: dispersed about the model's initial point, as PyMC does it."""
+    return np.asarray(target.flat.start + np.random.default_rng(seed).uniform(-1.0, 1.0, len(target.flat.start)))
+
+
 def sample(target: Target, data: dict[str, np.ndarray], settings: Settings) -> tuple[np.ndarray, xr.Dataset]:
     """Sample a target with nutpie: flat draws [chain, draw, element] and the sampler's own record [chain, draw]."""
     import nutpie
     from threadpoolctl import threadpool_limits
-
-    def first_point(seed: int) -> np.ndarray:
-        return target.flat.start + np.random.default_rng(seed).uniform(-1.0, 1.0, len(target.flat.start))
 
     size = len(target.flat.start)
     model = nutpie.compiled_pyfunc.from_pyfunc(
@@ -175,7 +177,7 @@ def sample(target: Target, data: dict[str, np.ndarray], settings: Settings) -> t
         [np.dtype("float64")],
         [(size,)],
         ["flat"],
-        make_initial_point_fn=first_point,
+        make_initial_point_fn=lambda seed: first_point(target, seed),
     )
     with threadpool_limits(1):  # chains are the threads: BLAS's own would only get in their way
         trace: xr.DataTree = nutpie.sample(

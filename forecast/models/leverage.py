@@ -229,8 +229,7 @@ def _scale_through_zero(priors: Priors, name: str, *, dims: tuple[str, ...]) -> 
     if prior.family != "HalfNormal":
         return priors.variable(name, dims=dims)
     sigma = prior.parameters["sigma"]
-    start = np.full(tuple(len(pm.modelcontext(None).coords[d] or ()) for d in dims), sigma)  # at zero all is singular
-    signed = pm.Normal(f"{name}_signed", 0.0, sigma, dims=dims, initval=start)
+    signed = pm.Normal(f"{name}_signed", 0.0, sigma, dims=dims)
     return pm.Deterministic(name, pm.math.abs(signed), dims=dims)
 
 
