@@ -17,6 +17,25 @@ DRIVERS = {
     "innovation": ("composite",),
 }
 
+LEVERAGE = {
+    "gap_effect": ("gap_on",),
+    "loading_true": ("true_item",),
+    "loading_believed": ("believed_item",),
+    "level_normal": ("normal_item",),
+    "level_count": ("count_item",),
+    "level_binary": ("binary_item",),
+    "noise": ("normal_item",),
+    "own_sd": ("own_state",),
+    "theatre": ("count_item",),
+    "in_conflict": ("count_item",),
+    "driver_effect": ("driver",),
+    "persistence": ("state",),
+    "scale": ("state",),
+    "leverage": ("week", "latent"),
+    "gap": ("week",),
+    "shift": ("latent",),
+}
+
 
 def test_the_schema_is_pinned() -> None:
     """A failure here is a breaking change of the posterior's file format: raise SCHEMA and say so in the changelog."""
@@ -27,6 +46,9 @@ def test_the_schema_is_pinned() -> None:
         "R0": {"deal": ("band", "deal_kind"), "escalation": ("band", "escalated")},
         "R1": HAZARDS,
         "R3": {**HAZARDS, **DRIVERS},
+        "R4": {**HAZARDS, **LEVERAGE},
+        "R5": {**HAZARDS, **LEVERAGE},
+        "R6": {**HAZARDS, **LEVERAGE, "misperception_sd": ("misperception_state",), "learning": ()},
     }
 
 
