@@ -15,6 +15,7 @@ from forecast.inference.compiled import Compiled, Flat, compile_graph, flatten
 from forecast.inference.schema import VARIABLES
 from forecast.models import History, Priors, Rung
 
+UNCONVERGED = 1e-3  # a Newton search that ends with a larger step has failed: the point is refused, as a divergence
 Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
@@ -92,7 +93,6 @@ class Target:
         )
 
 
-UNCONVERGED = 1e-3  # a Newton search that ends with a larger step has failed: the point is refused, as a divergence
 _TARGETS: dict[tuple[Any, ...], Target] = {}
 
 

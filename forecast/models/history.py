@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
-import pandas as pd
 
 from forecast.case import LADDERS, Case
 from forecast.models.moves import (
@@ -33,6 +32,7 @@ from forecast.observations import (
     weekly_composites,
     weekly_items,
 )
+from forecast.observations.series import days_of
 
 DAY = np.timedelta64(1, "D")
 
@@ -198,8 +198,8 @@ def plan_at(vintage: Vintage, starts: np.ndarray, *, public_by: np.ndarray) -> P
         For each of them, the day by which a deadline must have been public to count [week].
     """
     rows = vintage.observations[vintage.observations["signal"].eq("deadline")]
-    due = _days(rows["event_time"])[None, :]
-    public = _days(rows["published_at"])[None, :]
+    due = days_of(rows["event_time"])[None, :]
+    public = days_of(rows["published_at"])[None, :]
     ahead = (due > starts[:, None]) & (due <= starts[:, None] + DEADLINE_WINDOW_DAYS * DAY)
     ahead &= public <= public_by[:, None]
     hard = rows["value"].to_numpy(dtype=float)[None, :] > 1
@@ -243,10 +243,6 @@ def _origin(
         composites=composites.values[-1].copy(),
         plan=plan_at(vintage, starts, public_by=today),
     )
-
-
-def _days(times: pd.Series) -> np.ndarray:
-    return times.dt.tz_localize(None).to_numpy().astype("datetime64[D]")
 
 
 def horizon_day(origin: Origin, weeks: float) -> date:

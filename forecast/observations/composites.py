@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from forecast.case import Component, Composite
-from forecast.observations.ladders import DAY, WEEK, CodedWeeks
+from forecast.observations.ladders import DAY, CodedWeeks
+from forecast.observations.series import days_of, decayed_count, standardised
 from forecast.observations.vintage import Vintage
 
 _HALF_EVENT = 0.5  # added above and below, so that the log share of a week without events is finite
@@ -50,11 +51,11 @@ def weekly_composites(vintage: Vintage, weeks: CodedWeeks) -> WeeklyComposites:
 
 
 def _composite(vintage: Vintage, composite: Composite, weeks: CodedWeeks) -> np.ndarray:
-    parts = np.stack([_standardised(k.sign * _series(vintage, k, weeks)) for k in composite.components])
+    parts = np.stack([standardised(k.sign * _series(vintage, k, weeks)) for k in composite.components])
     known = np.isfinite(parts)
     count = known.sum(axis=0)
     total = np.where(known, parts, 0.0).sum(axis=0)
-    return _standardised(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+    return standardised(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
 def _series(vintage: Vintage, component: Component, weeks: CodedWeeks) -> np.ndarray:
@@ -73,12 +74,12 @@ def _level_at(rows: pd.DataFrame, ends: np.ndarray, component: Component) -> np.
     """Log of the newest value public at each day; NaN where it was measured too long ago to stand for today."""
     ordered = rows.sort_values(["published_at", "event_time", "id"], kind="stable")
     ordered = ordered[ordered["event_time"] >= ordered["event_time"].cummax()]  # a late report of old days is not news
-    public = _days(ordered["published_at"])
+    public = days_of(ordered["published_at"])
     newest = np.searchsorted(public, ends, side="right") - 1
     known = newest >= 0
     value = ordered["value"].to_numpy(dtype=float)
     log_value = np.log(np.where(value > 0, value, np.nan))  # zero has no log: unknown
-    measured = _days(ordered["event_time"])
+    measured = days_of(ordered["event_time"])
     level = np.full(len(ends), np.nan)
     level[known] = log_value[newest[known]]
     if component.stale_after_days is not None:
@@ -96,25 +97,8 @@ def _share_of_coverage(vintage: Vintage, rows: pd.DataFrame, component: Componen
     """Log of the decayed count of some events over that of all events: an intensity per unit of coverage."""
     kinds = {s.id: s.kind for s in vintage.case.signals}
     everything = vintage.observations[vintage.observations["signal"].map(kinds).eq("event")]
-    counted = decayed_count(_days(rows["first_published_at"]), ends, component.weeks)
-    coverage = decayed_count(_days(everything["first_published_at"]), ends, vintage.case.media_weeks)
+    counted = decayed_count(days_of(rows["first_published_at"]), ends, component.weeks)
+    coverage = decayed_count(days_of(everything["first_published_at"]), ends, vintage.case.media_weeks)
     per_week = coverage * np.log(2.0) / vintage.case.media_weeks
     expected = per_week * component.weeks / np.log(2.0)
     return np.log(counted + _HALF_EVENT) - np.log(expected + _HALF_EVENT)
-
-
-def decayed_count(days: np.ndarray, ends: np.ndarray, half_life_weeks: float) -> np.ndarray:
-    """Number of days before each end, each fading with the half-life [end]."""
-    age = (ends[:, None] - days[None, :]) / WEEK
-    return np.where(age >= 0, 0.5 ** (np.maximum(age, 0.0) / half_life_weeks), 0.0).sum(axis=1)
-
-
-def _days(times: pd.Series) -> np.ndarray:
-    return times.dt.tz_localize(None).to_numpy().astype("datetime64[D]")
-
-
-def _standardised(series: np.ndarray) -> np.ndarray:
-    known = np.isfinite(series)
-    if known.sum() < 2 or np.std(series[known]) == 0:
-        return np.full_like(series, np.nan)
-    return (series - series[known].mean()) / series[known].std()

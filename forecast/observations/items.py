@@ -12,8 +12,8 @@ import pandas as pd
 
 from forecast.case import LADDERS, LEVELS, Driver, Item
 from forecast.errors import DataError
-from forecast.observations.composites import decayed_count
 from forecast.observations.ladders import WEEK, CodedWeeks
+from forecast.observations.series import days_of, decayed_count, standardised
 from forecast.observations.vintage import Vintage
 
 _THEATRE_WEEKS = 4.0  # half-life of what an item remembers of itself
@@ -85,7 +85,7 @@ def _rows(vintage: Vintage, signals: tuple[str, ...], sides: tuple[str, ...] = (
 
 def _column(vintage: Vintage, item: Item, weeks: CodedWeeks) -> np.ndarray:
     if item.likelihood == "normal":
-        return _standardised(_log_level(vintage, item, weeks.ends))
+        return standardised(_log_level(vintage, item, weeks.ends))
     counts = _weekly_count(_rows(vintage, item.signals, item.sides), weeks.ends)
     if item.likelihood == "count":
         return counts
@@ -162,15 +162,15 @@ def _driver(vintage: Vintage, driver: Driver, weeks: CodedWeeks) -> np.ndarray:
     else:
         relief = decayed_count(days_of(_rows(vintage, driver.relief)["event_time"]), weeks.ends, half_life)
         raw = _effective_pressure(count - relief, float(driver.adapts_weeks or 1.0))
-    scaled = _standardised(raw)
+    scaled = standardised(raw)
     return driver.sign * np.where(np.isfinite(scaled), scaled, 0.0)
 
 
 def _effective_pressure(pressure: np.ndarray, adapts_weeks: float) -> np.ndarray:
     """Pressure net of adaptation, saturating: Hill's curve with its half-point at the mean of what was felt.
 
-    Adaptation is an exponential mean of past pressure, of which half is made good. None of the three constants can be
-    learned from one dyad, so they are conventions (ARCHITECTURE.md has the evidence).
+    Adaptation is an exponential mean of past pressure, of which half is made good. The three constants are
+    conventions: one dyad has little to teach them with beside the effect itself.
     """
     fading = 0.5 ** (1.0 / adapts_weeks)
     adapted = np.zeros(len(pressure))
@@ -181,15 +181,3 @@ def _effective_pressure(pressure: np.ndarray, adapts_weeks: float) -> np.ndarray
         return felt
     powered = felt**_HILL_POWER
     return np.asarray(powered / (felt[felt > 0].mean() ** _HILL_POWER + powered))
-
-
-def _standardised(series: np.ndarray) -> np.ndarray:
-    known = np.isfinite(series)
-    if known.sum() < 2 or np.std(series[known]) == 0:
-        return np.full_like(series, np.nan)
-    return np.asarray((series - series[known].mean()) / series[known].std())
-
-
-def days_of(times: pd.Series) -> np.ndarray:
-    """Days of UTC times."""
-    return times.dt.tz_localize(None).to_numpy().astype("datetime64[D]")
