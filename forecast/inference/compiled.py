@@ -53,6 +53,11 @@ class Flat:
         """Return the part of the vector that holds a value variable."""
         return next(part for value, part in self.replacements.items() if value.name == name)
 
+    def name_of(self, element: int) -> str:
+        """Return the name of the value variable that an element belongs to, and its index in it if it has many."""
+        piece = next(p for p in self.pieces if p.start <= element < p.stop)
+        return piece.name if piece.shape == () else f"{piece.name}[{element - piece.start}]"
+
     def __call__(self, *graphs: Any) -> list[Any]:
         """Rewrite graphs over value variables as graphs over the vector."""
         from pytensor.graph.replace import clone_replace

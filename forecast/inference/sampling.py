@@ -16,12 +16,14 @@ from forecast.inference.latents import Correction, draw_latents
 from forecast.inference.runtime import prepare_pytensor
 from forecast.inference.schema import SAMPLE_STATS
 from forecast.inference.target import UNCONVERGED, Target, target_of
+from forecast.inference.whitening import whiten
 from forecast.models import History, Priors, Rung
 
 CHAINS = 4
 TUNE = 400
 DRAWS = 1000
 TARGET_ACCEPT = 0.8
+SCATTER = 1.5  # of the starting points of a whitened posterior, in its standard deviations
 
 Report = Callable[[str], None]
 
@@ -136,7 +138,7 @@ def fit(
 
 
 def check_start(rung: Rung, target: Target, data: dict[str, np.ndarray], history: History) -> None:
-    """Make sure that the posterior can be evaluated where sampling starts.
+    """Make sure that the posterior of a rung with latents can be evaluated where the search for its mode starts.
 
     Raises
     ------
@@ -146,7 +148,7 @@ def check_start(rung: Rung, target: Target, data: dict[str, np.ndarray], history
     if target.states is None:
         return
     arranged = target.density.arrange(data)
-    logp, _, mode, _, lower, last_step = target.density(first_point(target, 0), np.zeros(target.states), data=arranged)
+    logp, _, mode, _, lower, last_step = target.density(target.flat.start, np.zeros(target.states), data=arranged)
     if np.isfinite(logp) and last_step < UNCONVERGED:
         return
     week, state = np.unravel_index(int(np.argmax(np.where(np.isfinite(mode), np.abs(mode), np.inf))), mode.shape)
@@ -159,27 +161,34 @@ def check_start(rung: Rung, target: Target, data: dict[str, np.ndarray], history
     raise EngineError(message)
 
 
-def first_point(target: Target, seed: int) -> np.ndarray:
-    """Where a chain starts: dispersed about the model's initial point, as PyMC does it."""
-    return np.asarray(target.flat.start + np.random.default_rng(seed).uniform(-1.0, 1.0, len(target.flat.start)))
-
-
 def sample(target: Target, data: dict[str, np.ndarray], settings: Settings) -> tuple[np.ndarray, xr.Dataset]:
-    """Sample a target with nutpie: flat draws [chain, draw, element] and the sampler's own record [chain, draw]."""
+    """Sample a target with nutpie: flat draws [chain, draw, element] and the sampler's own record [chain, draw].
+
+    With latents it is sampled in whitened coordinates, from points scattered widely about its mode; without them as it
+    is, from points scattered about the model's initial one, as PyMC does it.
+
+    Raises
+    ------
+    EngineError
+        A posterior with latents has no mode that can be found.
+    """
     import nutpie
     from threadpoolctl import threadpool_limits
 
     size = len(target.flat.start)
-    model = nutpie.compiled_pyfunc.from_pyfunc(
-        size,
-        lambda: target.density_at(data),
-        lambda _seed1, _seed2, _chain: lambda x: {"flat": x},
-        [np.dtype("float64")],
-        [(size,)],
-        ["flat"],
-        make_initial_point_fn=lambda seed: first_point(target, seed),
-    )
     with threadpool_limits(1):  # chains are the threads: BLAS's own would only get in their way
+        whitening = None
+        if target.states is not None:
+            whitening = whiten(lambda: target.density_at(data), target.flat.start, target.flat.name_of)
+        model = nutpie.compiled_pyfunc.from_pyfunc(
+            size,
+            lambda: whitening.density(target.density_at(data)) if whitening else target.density_at(data),
+            lambda _seed1, _seed2, _chain: lambda y: {"flat": whitening.outward(y) if whitening else y},
+            [np.dtype("float64")],
+            [(size,)],
+            ["flat"],
+            make_initial_point_fn=lambda seed: _scattered(target, seed, whitened=whitening is not None),
+        )
         trace: xr.DataTree = nutpie.sample(
             model,
             draws=settings.draws,
@@ -192,6 +201,12 @@ def sample(target: Target, data: dict[str, np.ndarray], settings: Settings) -> t
         )
     flat = np.asarray(trace["posterior"].to_dataset()["flat"].values)
     return flat, _plain(trace["sample_stats"].to_dataset()[list(SAMPLE_STATS)])
+
+
+def _scattered(target: Target, seed: int, *, whitened: bool) -> np.ndarray:
+    """Where a chain starts, in the sampler's coordinates."""
+    rng, size = np.random.default_rng(seed), len(target.flat.start)
+    return rng.normal(0.0, SCATTER, size) if whitened else target.flat.start + rng.uniform(-1.0, 1.0, size)
 
 
 def _plain(dataset: xr.Dataset) -> xr.Dataset:

@@ -207,7 +207,7 @@ def _path_law(priors: Priors, shapes: Shapes, layout: Layout, fighting: Any) -> 
     over_weeks = pt.ones((shapes.week, 1)) * persistence
     if members := layout.of("misperception"):
         place = np.eye(len(layout.states))[members]
-        spread = _scale_through_zero(priors, "misperception_sd", dims=("misperception_state",))
+        spread = priors.variable("misperception_sd", dims=("misperception_state",))
         scale = 1.0 - place.sum(axis=0) + pt.dot(spread, place)
         over_weeks = persistence * pt.exp(-fighting * priors.variable("learning") * place.sum(axis=0))
     scale = pm.Deterministic("scale", scale, dims="state")
@@ -215,22 +215,6 @@ def _path_law(priors: Priors, shapes: Shapes, layout: Layout, fighting: Any) -> 
     innovation = scale * pt.sqrt(1.0 - later * persistence**2)
     shape = (shapes.week, len(layout.states))
     return pt.specify_shape(over_weeks, shape), pt.specify_shape(innovation, shape)
-
-
-def _scale_through_zero(priors: Priors, name: str, *, dims: tuple[str, ...]) -> Any:
-    """Declare a half-normal scale as the size of a normal variable.
-
-    With the latents integrated out the posterior is smooth and even in it, so the sampler may pass through zero, where
-    a logarithm would send it down an endless slope.
-    """
-    import pymc as pm
-
-    prior = priors[name]
-    if prior.family != "HalfNormal":
-        return priors.variable(name, dims=dims)
-    sigma = prior.parameters["sigma"]
-    signed = pm.Normal(f"{name}_signed", 0.0, sigma, dims=dims)
-    return pm.Deterministic(name, pm.math.abs(signed), dims=dims)
 
 
 def _reading(priors: Priors, layout: Layout) -> Any:

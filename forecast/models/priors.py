@@ -31,6 +31,7 @@ _PARAMETERS = {
     "TruncatedNormal": ("mu", "sigma", "lower", "upper"),
     "Beta": ("alpha", "beta"),
 }
+_BY_RANK = ("HalfNormal", "TruncatedNormal")
 _TOLERANCE = 0.06  # bounds are stated to two figures
 _SCALES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "identity": lambda x: x,
@@ -130,7 +131,10 @@ class Priors:
         import pymc as pm
 
         prior = self[name]
-        return getattr(pm, prior.family)(name, dims=dims or None, **_bounded(prior.parameters))
+        if prior.family in _BY_RANK:
+            parameters = {key: np.asarray(value) for key, value in prior.parameters.items()}
+            return pm.Deterministic(name, _by_rank(f"{name}_normal", parameters, dims=dims or None), dims=dims or None)
+        return getattr(pm, prior.family)(name, dims=dims or None, **prior.parameters)
 
     def vector(self, label: str, names: tuple[str, ...], *, dim: str) -> Any:
         """Declare many scalar parameters as one vector ``label`` of the current PyMC model, over ``dim``.
@@ -146,8 +150,10 @@ class Priors:
             members = [i for i, name in enumerate(names) if self[name].family == family]
             rows = [self[names[i]].parameters for i in members]
             stacked = {key: np.array([row[key] for row in rows]) for key in rows[0]}
-            stacked = {key: value for key, value in stacked.items() if np.isfinite(value).any()}
-            parts.append(getattr(pm, family)(f"{label}_{family.lower()}", **stacked))
+            own_name = f"{label}_{family.lower()}"
+            parts.append(
+                _by_rank(own_name, stacked) if family in _BY_RANK else getattr(pm, family)(own_name, **stacked)
+            )
             order += members
         return pm.Deterministic(label, pt.concatenate(parts)[np.argsort(order)], dims=dim)
 
@@ -185,9 +191,23 @@ class PriorCheck:
     ok: bool
 
 
-def _bounded(parameters: Mapping[str, float]) -> dict[str, float]:
-    """Leave out the bounds at infinity, which PyMC wants absent."""
-    return {key: value for key, value in parameters.items() if np.isfinite(value)}
+def _by_rank(name: str, parameters: Mapping[str, np.ndarray], *, dims: tuple[str, ...] | None = None) -> Any:
+    """Declare a normal that is cut off as the value of the same rank as a standard normal variable ``name``.
+
+    In the logarithm of a scale the posterior has a long flat tail towards zero, which a sampler crosses slowly; here
+    what the data leave open stays a standard normal. With S the survival function, ``S(x) = S(upper) + (S(lower) -
+    S(upper)) S(u)``: written so, upper tails keep their precision.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+    from scipy.stats import norm
+
+    sigma = parameters["sigma"]
+    mu, upper = parameters.get("mu", np.zeros_like(sigma)), parameters.get("upper", np.full_like(sigma, np.inf))
+    above = norm.sf((upper - mu) / sigma)
+    inside = norm.sf((parameters.get("lower", np.zeros_like(sigma)) - mu) / sigma) - above
+    normal = pm.Normal(name, dims=dims, shape=None if dims else sigma.shape)
+    return mu + sigma * np.sqrt(2.0) * pt.erfcinv(2.0 * above + inside * pt.erfc(normal / np.sqrt(2.0)))
 
 
 def priors_folder() -> Path:

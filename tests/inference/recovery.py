@@ -6,6 +6,7 @@ simulated ones fit the model that is compiled for it. Reference episodes are sim
 prior of weight one is a likelihood, and only then are posteriors calibrated.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,10 +94,17 @@ def draw_truth(priors: Priors, history: History, rng: np.random.Generator, *, dr
 # --- weeks -----------------------------------------------------------------------------------------------------------
 
 
-def simulated(history: History, truth: Truth, rng: np.random.Generator) -> History:
-    """Replace what happened in a history by what the parameters let happen."""
+Unfold = Callable[[int, int], dict[str, float]]
+
+
+def simulated(history: History, truth: Truth, rng: np.random.Generator, *, unfolding: Unfold | None = None) -> History:
+    """Replace what happened in a history by what the parameters let happen.
+
+    ``unfolding`` is told every week and the level of force at its end, in order, and returns what that adds to the
+    log-odds of the moves of the week after.
+    """
     composites = _composites(history, truth, rng)
-    states = _states(history, truth, composites, rng)
+    states = _states(history, truth, composites, rng, unfolding or (lambda _week, _force: {}))
     names = ("diplomacy", "force", "diplomacy_weeks", "force_weeks", "mediation")
     series = {name: np.array([getattr(s, name) for s in states]) for name in names}
     mediation = series["mediation"].astype(bool)
@@ -129,7 +137,9 @@ def _composites(history: History, truth: Truth, rng: np.random.Generator) -> np.
     return values
 
 
-def _states(history: History, truth: Truth, composites: np.ndarray, rng: np.random.Generator) -> list[Week]:
+def _states(
+    history: History, truth: Truth, composites: np.ndarray, rng: np.random.Generator, unfolding: Unfold
+) -> list[Week]:
     """The state at the end of every coded entry, the first as in the real history."""
     exposure = history.weeks.exposure
     state = _known_ahead(
@@ -145,6 +155,8 @@ def _states(history: History, truth: Truth, composites: np.ndarray, rng: np.rand
     for t in range(1, len(exposure)):
         drive = dict(zip(DRIVEN, composites[t - 1] @ truth.driver, strict=True))
         eta = log_odds(state, truth.scalars, {group: np.asarray(value) for group, value in drive.items()})
+        for move, added in unfolding(t - 1, int(state.force)).items():
+            eta[move] = eta[move] + added
         diplomacy, force = (
             _moved(ladder, int(level), chances(ladder, int(level), eta, exposure[t]), truth, rng)
             for ladder, level in (("diplomacy", state.diplomacy), ("force", state.force))
@@ -160,6 +172,7 @@ def _states(history: History, truth: Truth, composites: np.ndarray, rng: np.rand
             mediation=float(rng.random() < on),
         )
         states.append(state)
+    unfolding(len(exposure) - 1, int(state.force))
     return states
 
 

@@ -71,26 +71,38 @@ def random_values(priors: Priors, shapes: Shapes, rng: np.random.Generator) -> d
     }
 
 
+def rank_score(priors: Priors, name: str, value: Any) -> Any:
+    """Standard normal of the same rank as a value has under its prior, a normal cut off below."""
+    p = {"mu": 0.0, "lower": 0.0, **priors[name].parameters}
+    above, kept = (stats.norm.sf((x - p["mu"]) / p["sigma"]) for x in (value, p["lower"]))
+    return stats.norm.isf(above / kept)
+
+
 def sampled_point(model: Any, priors: Priors, values: Values) -> dict[str, np.ndarray]:
-    """Put parameters where the sampler looks: vectors by family, positive ones as logs, chances as log-odds."""
+    """Put parameters where the sampler looks: vectors by family, in logs, log-odds or by rank."""
 
     def of(names: tuple[str, ...], family: str) -> np.ndarray:
         return np.array([values[n] for n in names if priors[n].family == family])
+
+    def rank(names: tuple[str, ...], family: str) -> np.ndarray:
+        members = [n for n in names if priors[n].family == family]
+        return np.array([rank_score(priors, n, values[n]) for n in members])
 
     named = {
         **values,
         "base_normal": of(MOVE_NAMES, "Normal"),
         "term_normal": of(TERM_NAMES, "Normal"),
-        "term_truncatednormal": of(TERM_NAMES, "TruncatedNormal"),
-        "dyad_sd_halfnormal": of(("dyad_sd_deal", "dyad_sd_collapse"), "HalfNormal"),
+        "term_truncatednormal": rank(TERM_NAMES, "TruncatedNormal"),
+        "dyad_sd_halfnormal": rank(("dyad_sd_deal", "dyad_sd_collapse"), "HalfNormal"),
         "chance_beta": of(CHANCES, "Beta"),
     }
-    transforms = {"log": np.log, "interval": np.log, "logodds": stats.logistic.ppf}
+    transforms = {"log": np.log, "logodds": stats.logistic.ppf}
     point = {}
-    for variable in (v.name for v in model.value_vars):  # such as base_normal, innovation_log__
+    for variable in (v.name for v in model.value_vars):  # such as base_normal, innovation_normal, local_scale_log__
         name = max((n for n in named if variable.startswith(n)), key=len)
         transform = transforms.get(variable.removesuffix("__").rpartition("_")[2], np.asarray)
-        point[variable] = np.asarray(transform(named[name]))
+        by_rank = variable == f"{name}_normal"
+        point[variable] = np.asarray(rank_score(priors, name, named[name]) if by_rank else transform(named[name]))
     return point
 
 
@@ -178,12 +190,10 @@ def plain_priors(priors: Priors, values: Values, *, drivers: bool) -> float:
         match priors[name].family:
             case "Normal":
                 of = stats.norm(p["mu"], p["sigma"])
-            case "HalfNormal":
-                of = stats.halfnorm(0, p["sigma"])
             case "Beta":
                 of = stats.beta(p["alpha"], p["beta"])
-            case _:
-                of = stats.truncnorm((p["lower"] - p["mu"]) / p["sigma"], np.inf, p["mu"], p["sigma"])
+            case _:  # declared by its rank, so that its density is a standard normal's
+                of, value = stats.norm(), rank_score(priors, name, value)
         return float(np.sum(of.logpdf(value)))
 
     drive = ("global_scale", "slab_scale", "persistence", "innovation") if drivers else ()
