@@ -16,7 +16,8 @@ import pytest
 from forecast.case import Case, load_case
 from forecast.cli import main
 from forecast.errors import DataError
-from forecast.models import RUNGS, build_history, get_rung
+from forecast.inference import Settings, fit
+from forecast.models import RUNGS, build_history, get_rung, load_priors
 from forecast.observations import as_of
 from tests.test_run import without_times
 
@@ -119,6 +120,20 @@ def test_every_rung_is_given_the_same_data_whatever_the_future_holds(poisoned: C
     assert told.keys() == true.keys()
     for name, array in true.items():
         np.testing.assert_array_equal(told[name], array, err_msg=name)
+
+
+def test_the_posterior_of_leverage_is_the_same_whatever_the_future_holds(poisoned: Case, us_iran: Case) -> None:
+    """Too few draws to publish, but enough to differ if anything did: latents, hyperparameters, gap."""
+    told, true = (
+        fit(
+            get_rung("R6"),
+            build_history(as_of(case, CUT), plan_weeks=60),
+            priors=load_priors(),
+            settings=Settings(draws=100, tune=100, chains=2),
+        ).draw_digest()
+        for case in (poisoned, us_iran)
+    )
+    assert told == true
 
 
 def test_the_poison_is_real(poisoned: Case) -> None:

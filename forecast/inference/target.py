@@ -101,11 +101,12 @@ def target_of(rung: Rung, history: History, priors: Priors, *, say: Callable[[st
     key = (rung.name, rung.shape(history), priors.digest())
     if key not in _TARGETS:
         say(f"compiling {rung.name} (minutes on a fresh machine, then seconds: PyTensor keeps what it compiled)")
-        _TARGETS[key] = _compile(rung, rung.build(priors, history))
+        _TARGETS[key] = compile_target(rung, rung.build(priors, history))
     return _TARGETS[key]
 
 
-def _compile(rung: Rung, model: Any) -> Target:
+def compile_target(rung: Rung, model: Any) -> Target:
+    """Compile the posterior of a PyMC model that a rung has built."""
     from pymc.model.transform.optimization import freeze_dims_and_data
 
     names = [name for name in VARIABLES[rung.name] if name in model.named_vars]  # latent paths are drawn afterwards
