@@ -76,7 +76,7 @@ class Client:
         per_second: float,
         headers: Mapping[str, str] | None = None,
         timeout: float = 10.0,
-        tries: int = 4,
+        tries: int = 2,
         pause: float = 0.5,
         keep: Keep | None = None,
     ) -> None:
