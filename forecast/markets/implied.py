@@ -15,6 +15,7 @@ Method = Literal["mid", "micro", "last", "shown", "none"]
 
 _YEAR = timedelta(days=365.25)
 _CENT = Decimal("0.01")
+_ROUNDING = 1e-9  # prices that sum to 1 but for this have no overround to explain
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def implied_probability(
     if price is None:
         return Implied(None, lower, upper, "none", note)
     given = float(price)
-    probability = 0.5 + (given - 0.5) / worth
+    probability = given + (given - 0.5) * (1 / worth - 1)
     if method in {"mid", "micro"} and quote.spread is not None:
         held = float(quote.spread)
         probability = min(max(probability, given - held), given + held)
@@ -220,6 +221,8 @@ def _shin(prices: np.ndarray) -> np.ndarray:
     from scipy.optimize import brentq
 
     total = prices.sum()
+    if abs(total - 1) < _ROUNDING:
+        return prices / total
     if total < 1:
         message = f"prices sum to {total:.4f}: Shin's method explains prices above 1, not below; take another"
         raise DataError(message)
@@ -227,6 +230,6 @@ def _shin(prices: np.ndarray) -> np.ndarray:
     def outcome(z: float) -> np.ndarray:
         return (np.sqrt(z**2 + 4 * (1 - z) * prices**2 / total) - z) / (2 * (1 - z))
 
-    informed = 0.0 if total == 1 else brentq(lambda z: outcome(z).sum() - 1, 0.0, 1 - 1e-9, xtol=1e-14)
+    informed = brentq(lambda z: outcome(z).sum() - 1, 0.0, 1 - 1e-9, xtol=1e-14)
     probabilities = outcome(informed)
     return probabilities / probabilities.sum()

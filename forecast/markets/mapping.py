@@ -27,8 +27,8 @@ FILE = "markets.toml"
 _STRICT = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 _APART = 0.02  # the two conditional probabilities of a contract that says anything at all
 _TICK = 0.01  # a price without a book is known to about the cent
-_GRID = 1001  # probabilities of the event that are tried
-_NODES = 200  # quadrature over P(YES | not our event)
+_GRID = 501  # probabilities of the event that are tried
+_NODES = 96  # quadrature over P(YES | no event)
 
 
 class Compared(BaseModel):
@@ -72,7 +72,7 @@ class Mapping(BaseModel):
 
     ``pays_on`` says whether YES is that something happens by the date, or that it does not. ``group`` names mappings
     that are to be shown side by side, such as one occurrence under several venues' rules. ``stated_on`` is the day on
-    which the beliefs were put down: a comparison as of an earlier day uses hindsight. After ``until`` they hold no more.
+    which the beliefs were put down: a comparison as of an earlier day uses hindsight. After ``until`` they do not hold.
     """
 
     model_config = _STRICT
@@ -157,10 +157,11 @@ def load_mappings(case: Case) -> tuple[Mapping, ...]:
     mappings = _read(path)
     contracts = {(c.venue, c.id): c for c in read_contracts(case)}
     events = {question.event for question in case.questions}
+    ids = [mapping.id for mapping in mappings]
     seen: set[tuple[str, str]] = set()
     for mapping in mappings:
         where = at(path, field=f"mappings.{mapping.id}")
-        if mapping.id in {m.id for m in mappings[: mappings.index(mapping)]}:
+        if ids.count(mapping.id) > 1:
             raise CaseError(f"{where}: declared twice; one entry a mapping")
         if mapping.event not in events:
             raise CaseError(
@@ -251,13 +252,17 @@ def implied_event_probability(implied: Implied, mapping: Mapping) -> EventProbab
 
 def _density(lower: float, upper: float, mapping: Mapping) -> np.ndarray:
     """Return the weight of each probability of the event on the grid, given that the price lies in the band."""
-    from scipy.stats import beta
+    from scipy.special import betainc, betaincinv
 
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    false = beta.ppf((nodes + 1) / 2, mapping.yes_if_not.alpha, mapping.yes_if_not.beta)
+    hit, miss = mapping.yes_if_event, mapping.yes_if_not
+    false = betaincinv(miss.alpha, miss.beta, (nodes + 1) / 2)
     x = np.linspace(0, 1, _GRID)[1:, None]
-    hit = beta(mapping.yes_if_event.alpha, mapping.yes_if_event.beta)
-    inside = hit.cdf((upper - (1 - x) * false) / x) - hit.cdf((lower - (1 - x) * false) / x)
+
+    def below(price: float) -> np.ndarray:
+        return betainc(hit.alpha, hit.beta, np.clip((price - (1 - x) * false) / x, 0, 1))
+
+    inside = below(upper) - below(lower)
     never = float(np.sum(weights * ((false >= lower) & (false <= upper))))
     density = np.concatenate([[never], inside @ weights])
     if not density.sum() > 0:
