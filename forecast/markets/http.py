@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 from httpx_retries import Retry, RetryTransport
@@ -113,12 +114,13 @@ class Client:
             Nothing came, or it came too late, or with a status other than 200, or the two clocks disagree.
         """
         self._wait()
-        asked = str(httpx.URL(url, params=dict(params))) if params else url
+        asked = url
         try:
+            asked = str(httpx.URL(url, params=dict(params))) if params else url
             response = self._client.get(asked)
         except httpx.TimeoutException:
             raise VenueError(self.venue, asked, "no answer in time; it may be down or slow") from None
-        except (httpx.HTTPError, _TooLong) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, _TooLong) as error:
             came = str(error) or type(error).__name__
             raise VenueError(self.venue, asked, came) from None
         raw = Raw.of(asked, datetime.now(UTC), response.status_code, response.content)
@@ -162,7 +164,7 @@ class Client:
         step: Params | None = params
         while step is not None:
             if frozenset(step.items()) in asked or len(asked) >= _MOST_PAGES:
-                raise VenueError(self.venue, url, f"the listing goes in circles: {dict(step)} was asked before")
+                raise VenueError(self.venue, url, f"the listing goes in circles or has no end, at {dict(step)}")
             asked.add(frozenset(step.items()))
             page, raw = self.json(url, step)
             step = following(page, step)
@@ -213,6 +215,11 @@ def parse[Model: BaseModel](model: type[Model], data: object, *, venue: str, url
         more = f" (and {len(rest)} more)" if rest else ""
         came = f"field {field!r}: {first['msg'].removeprefix('Value error, ')}{more}; the venue may have renamed it"
         raise VenueError(venue, url, came) from None
+
+
+def segment(text: str) -> str:
+    """Return a user's id as one piece of an address, whatever it holds."""
+    return quote(text, safe="")
 
 
 def listed(page: object, name: str, *, venue: str, url: str) -> list[Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from typing import Literal
 
 import numpy as np
@@ -14,7 +14,6 @@ from forecast.markets.venue import Fees, Quote
 Method = Literal["mid", "micro", "last", "shown", "none"]
 
 _YEAR = timedelta(days=365.25)
-_CENT = Decimal("0.01")
 _ROUNDING = 1e-9  # prices that sum to 1 but for this have no overround to explain
 
 
@@ -165,13 +164,11 @@ def _believed(quote: Quote, rules: Rules) -> tuple[Decimal | None, Method, str]:
 
 
 def taker_fee(price: Decimal, fees: Fees) -> Decimal:
-    """Return what a taker pays for one contract of a large order: ``rate (P (1 - P)) ** exponent``."""
+    """Return what a taker pays for one contract of a large order: ``rate (P (1 - P)) ** exponent``.
+
+    Kalshi rounds the fee of an order up to the cent, so one contract alone may cost a cent more.
+    """
     return fees.rate * (price * (1 - price)) ** fees.exponent
-
-
-def kalshi_fee(price: Decimal, contracts: int, *, rate: Decimal = Decimal("0.07")) -> Decimal:
-    """Return Kalshi's fee for an order, as its schedule states it: ``rate C P (1 - P)``, rounded up to the cent [$]."""
-    return (rate * contracts * price * (1 - price)).quantize(_CENT, rounding=ROUND_CEILING)
 
 
 def exclusive(prices: Sequence[float], *, method: Literal["multiplicative", "power", "shin"]) -> np.ndarray:

@@ -16,11 +16,11 @@ from pydantic import AliasChoices, BaseModel, Field
 from forecast.errors import VenueError
 from forecast.markets.deadline import read_deadline
 from forecast.markets.fields import SHAPE, Price, Seconds, Stamp
-from forecast.markets.http import Client, Keep, Params, listed, parse
+from forecast.markets.http import Client, Keep, Params, listed, parse, segment
 from forecast.markets.venue import Contract, Fees, PricePoint, Quote, Raw, Resolution, middle, resolution_of
 
 _BASE = "https://external-api.kalshi.com/trade-api/v2"
-_FEES = Fees(Decimal("0.07"))  # rounded up to the cent for an order as a whole; see kalshi_fee in implied.py
+_FEES = Fees(Decimal("0.07"))
 _PERIOD = 60  # minutes of a candle
 _WINDOW = timedelta(minutes=_PERIOD * 4000)  # a request may ask for at most 5,000 candles
 _SETTLED = ("finalized", "settled")  # "determined" can still be disputed
@@ -108,7 +108,7 @@ class Kalshi:
 
     def event(self, ticker: str) -> list[Contract]:
         """Return every live market of an event, such as the legs of a ladder; those of long ago have moved on."""
-        answer, raw = self.client.json(f"{self._base}/events/{ticker}", {"with_nested_markets": "true"})
+        answer, raw = self.client.json(f"{self._base}/events/{segment(ticker)}", {"with_nested_markets": "true"})
         event = answer.get("event") if isinstance(answer, dict) else None
         return [contract_of(market, raw) for market in listed(event, "markets", venue=Kalshi.name, url=raw.url)]
 
@@ -138,11 +138,11 @@ class Kalshi:
 
     def _market(self, ticker: str) -> tuple[object, Raw]:
         try:
-            answer, raw = self.client.json(f"{self._base}/markets/{ticker}")
+            answer, raw = self.client.json(f"{self._base}/markets/{segment(ticker)}")
         except VenueError as error:
             if error.status != httpx.codes.NOT_FOUND:
                 raise
-            answer, raw = self.client.json(f"{self._base}/historical/markets/{ticker}")
+            answer, raw = self.client.json(f"{self._base}/historical/markets/{segment(ticker)}")
         if not isinstance(answer, dict) or "market" not in answer:
             raise VenueError(self.name, raw.url, "field 'market': missing; the venue may have renamed it")
         return answer["market"], raw
@@ -160,13 +160,13 @@ class Kalshi:
             "end_ts": int(closes.timestamp()),
             "period_interval": _PERIOD,
         }
-        live = f"{self._base}/series/{contract.key}/markets/{contract.id}/candlesticks"
+        live = f"{self._base}/series/{segment(contract.key)}/markets/{segment(contract.id)}/candlesticks"
         try:
             answer, raw = self.client.json(live, asked)
         except VenueError as error:
             if error.status != httpx.codes.NOT_FOUND:
                 raise
-            past = f"{self._base}/historical/markets/{contract.id}/candlesticks"
+            past = f"{self._base}/historical/markets/{segment(contract.id)}/candlesticks"
             answer, raw = self.client.json(past, asked)
         return candles_of(listed(answer, "candlesticks", venue=Kalshi.name, url=raw.url), raw)
 

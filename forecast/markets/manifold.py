@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from forecast.errors import VenueError
 from forecast.markets.deadline import read_deadline
 from forecast.markets.fields import SHAPE, Milliseconds, Price
-from forecast.markets.http import Client, Keep, Params, parse
+from forecast.markets.http import Client, Keep, Params, parse, segment
 from forecast.markets.venue import Contract, Fees, PricePoint, Quote, Raw, Resolution, resolution_of
 
 _BASE = "https://api.manifold.markets/v0"
@@ -92,7 +92,7 @@ class Manifold:
 
     def quote(self, contract: Contract) -> Quote:
         """Return the market maker's probability; nobody bids or asks here."""
-        answer, raw = self.client.json(f"{self._base}/market/{contract.id.split('#')[0]}")
+        answer, raw = self.client.json(f"{self._base}/market/{segment(contract.id.split('#')[0])}")
         market = parse(Market, answer, venue=self.name, url=raw.url)
         return Quote(
             venue=self.name,

@@ -189,11 +189,11 @@ def points_of(post: object, raw: Raw, contract_id: str) -> list[PricePoint]:
     """Return the community's medians, each known from its start or from the reveal, whichever came later."""
     question, option = _question(post, raw, contract_id)
     community = question.aggregations.get("recency_weighted")
-    points = []
+    place, points = option or 0, []
     for row in community.history if community else ():
         known = row.starts if question.reveal is None else max(row.starts, question.reveal)
-        if row.centers and known <= raw.fetched_at:
-            points.append(PricePoint(row.starts, known, row.centers[option or 0]))
+        if row.centers and place < len(row.centers) and known <= raw.fetched_at:
+            points.append(PricePoint(row.starts, known, row.centers[place]))
     return points
 
 

@@ -15,7 +15,7 @@ from pydantic import AliasChoices, BaseModel, Field
 from forecast.errors import VenueError
 from forecast.markets.deadline import read_deadline
 from forecast.markets.fields import SHAPE, Milliseconds, Packed, Price, Seconds, Stamp
-from forecast.markets.http import Client, Keep, Params, listed, parse
+from forecast.markets.http import Client, Keep, Params, listed, parse, segment
 from forecast.markets.venue import Contract, Fees, PricePoint, Quote, Raw, Resolution, resolution_of
 
 _GAMMA = "https://gamma-api.polymarket.com"
@@ -126,7 +126,7 @@ class Polymarket:
 
     def event(self, slug: str) -> list[Contract]:
         """Return every market of an event, such as the legs of a ladder, whether still open or closed."""
-        url = f"{self._gamma}/events/slug/{slug}"
+        url = f"{self._gamma}/events/slug/{segment(slug)}"
         event, raw = self.client.json(url)
         return self.contracts_of(event, raw)
 
@@ -176,7 +176,7 @@ class Polymarket:
 
     def _market(self, contract_id: str) -> tuple[GammaMarket, Raw]:
         if not contract_id.startswith("0x"):
-            market, raw = self.client.json(f"{self._gamma}/markets/slug/{contract_id}")
+            market, raw = self.client.json(f"{self._gamma}/markets/slug/{segment(contract_id)}")
             return parse(GammaMarket, market, venue=self.name, url=raw.url), raw
         url = f"{self._gamma}/markets/keyset"
         for closed in ("false", "true"):  # the default lists open markets only
@@ -276,5 +276,6 @@ def _next_search_page(page: Any, asked: Params) -> Params | None:
 
 
 def _next_data_page(page: Any, asked: Params) -> Params | None:
-    cursor = page["pagination"].get("next_cursor") if isinstance(page, dict) and "pagination" in page else None
+    pagination = page.get("pagination") if isinstance(page, dict) else None
+    cursor = pagination.get("next_cursor") if isinstance(pagination, dict) else None
     return {**asked, "cursor": cursor} if cursor else None

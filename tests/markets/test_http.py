@@ -10,7 +10,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from forecast.errors import VenueError
-from forecast.markets.http import Client, Params
+from forecast.markets.http import Client, Params, segment
 from forecast.markets.venue import Raw
 
 
@@ -118,6 +118,16 @@ def test_a_slow_venue_is_named(client: Client, httpserver: HTTPServer) -> None:
 def test_a_venue_that_is_down_is_named(client: Client) -> None:
     with pytest.raises(VenueError, match=r"bazaar: http://127.0.0.1:9/p: .*refused"):
         client.get("http://127.0.0.1:9/p")
+
+
+def test_an_id_cannot_leave_its_place_in_the_address() -> None:
+    assert segment("../secrets?all=1#x y") == "..%2Fsecrets%3Fall%3D1%23x%20y"
+    assert segment("KXVALLEY-27") == "KXVALLEY-27"
+
+
+def test_an_address_that_is_none_is_named(client: Client) -> None:
+    with pytest.raises(VenueError, match=r"bazaar: http://bazaar:stall/p: Invalid port"):
+        client.get("http://bazaar:stall/p", {"q": "x"})
 
 
 @pytest.mark.parametrize(

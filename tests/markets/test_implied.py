@@ -1,6 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecast.errors import DataError
-from forecast.markets.implied import Rules, exclusive, implied_probability, kalshi_fee, taker_fee
+from forecast.markets.implied import Rules, exclusive, implied_probability, taker_fee
 from forecast.markets.venue import Fees, Quote
 
 AT = datetime(2026, 10, 6, 16, tzinfo=UTC)
@@ -76,12 +76,11 @@ def test_fees_widen_the_band_in_which_nobody_disagrees() -> None:
 
 @pytest.mark.parametrize(
     ("price", "contracts", "fee"),
-    # Kalshi's published fee schedule: 0.07 C P (1 - P), rounded up to the cent
     [("0.50", 1, "0.02"), ("0.50", 100, "1.75"), ("0.05", 100, "0.34"), ("0.01", 100, "0.07"), ("0.95", 100, "0.34")],
 )
-def test_kalshis_published_fees(price: str, contracts: int, fee: str) -> None:
-    assert kalshi_fee(Decimal(price), contracts) == Decimal(fee)
-    assert abs(taker_fee(Decimal(price), KALSHI) * contracts - Decimal(fee)) < Decimal("0.01")
+def test_kalshis_published_fees_are_these_rounded_up_to_the_cent(price: str, contracts: int, fee: str) -> None:
+    owed = contracts * taker_fee(Decimal(price), KALSHI)
+    assert owed.quantize(Decimal("0.01"), rounding=ROUND_CEILING) == Decimal(fee)
 
 
 def test_polymarkets_fees_have_an_exponent() -> None:

@@ -198,6 +198,13 @@ def test_search_scans_series_and_reads_every_page_of_their_events(venue: Kalshi,
     assert [c.id for c in venue.search("snow")] == []
 
 
+def test_the_legs_of_an_event_come_together(venue: Kalshi, httpserver: HTTPServer) -> None:
+    legs = [{**MARKET, "ticker": f"KXVALLEY-27-{leg}"} for leg in ("26NOV", "26DEC")]
+    plays(httpserver, "/events/KXVALLEY-27", {"event": {"markets": legs}})
+    assert [c.id for c in venue.event("KXVALLEY-27")] == ["KXVALLEY-27-26NOV", "KXVALLEY-27-26DEC"]
+    assert httpserver.log[0][0].args["with_nested_markets"] == "true"
+
+
 def test_a_missing_wrapper_is_named(venue: Kalshi, httpserver: HTTPServer) -> None:
     plays(httpserver, "/markets/KXVALLEY-27-26NOV", MARKET)
     with pytest.raises(VenueError, match="field 'market': missing"):

@@ -110,6 +110,15 @@ def test_empty_places_and_other_outcomes_are_left_out(venue: Polymarket) -> None
     assert [c.id for c in venue.contracts_of(event, raw_of(event))] == ["0xabc"]
 
 
+def test_the_legs_of_an_event_come_together_open_and_closed(venue: Polymarket, httpserver: HTTPServer) -> None:
+    plays(
+        httpserver,
+        "/events/slug/accord-by",
+        {"slug": "accord-by", "markets": [CLOSED, {**MARKET, "conditionId": "0xd"}]},
+    )
+    assert [(c.id, c.resolution is None) for c in venue.event("accord-by")] == [("0xabc", False), ("0xd", True)]
+
+
 @pytest.mark.parametrize("field", ["conditionId", "question", "outcomes", "closed", "clobTokenIds", "outcomePrices"])
 def test_a_renamed_field_is_named(venue: Polymarket, field: str) -> None:
     with pytest.raises(VenueError, match=rf"polymarket: https://venue.example/x: .*{field}"):
