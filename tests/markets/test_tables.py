@@ -1,3 +1,4 @@
+import csv
 import shutil
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -190,6 +191,32 @@ def test_nothing_shipped_looks_ahead(us_iran: Case) -> None:
         assert all(q.fetched_at <= end for q in quotes_as_of(us_iran, when))
     minute = [q for q in quotes_as_of(us_iran, "2026-10-06T16:12Z") if q.venue == "kalshi" and q.fetched_at.day == 6]
     assert not [q for q in minute if q.fetched_at.month == 10]  # Kalshi was read at 16:14, Polymarket at 16:10
+
+
+def test_what_comes_later_changes_nothing(us_iran: Case, tmp_path: Path) -> None:
+    """Turn every later price, ending and rule about; what an earlier as-of time sees must stay as it was."""
+    cut = "2026-06-12"
+    folder = shutil.copytree(SHIPPED / "us_iran", tmp_path / "poisoned")
+
+    def quote(row: dict[str, str]) -> dict[str, str]:
+        return row if row["published_at"][:10] <= cut else {**row, "bid": "", "ask": "", "shown": "0.987"}
+
+    def contract(row: dict[str, str]) -> dict[str, str]:
+        turned = {"resolution": "no" if row["resolution"] == "yes" else "yes"} if row["settled_at"][:10] > cut else {}
+        told = {"rules": "Anything goes."} if row["rules_since"][:10] > cut else {}
+        return {**row, **turned, **told}
+
+    for name, edit in ((QUOTES, quote), (CONTRACTS, contract)):
+        with (folder / name).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        with (folder / name).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(edit(row) for row in rows)
+    poisoned = load_case(folder)
+    assert quotes_as_of(poisoned, cut) == quotes_as_of(us_iran, cut)
+    assert contracts_as_of(poisoned, cut) == contracts_as_of(us_iran, cut)
+    assert contracts_as_of(poisoned, "2026-10-09") != contracts_as_of(us_iran, "2026-10-09")  # the poison is real
 
 
 def test_market_files_are_no_part_of_what_a_model_sees(us_iran: Case, tmp_path: Path) -> None:
