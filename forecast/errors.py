@@ -10,6 +10,7 @@
     ├── RungError(ValueError)          an unknown rung, or one that the data cannot carry
     ├── EngineError(RuntimeError)      a posterior that the engine cannot follow
     ├── PosteriorError(ValueError)     a posterior file is corrupt or of another schema
+    ├── VenueError(RuntimeError)       a market venue is down, slow, limiting, or answers what it should not
     ├── OutputError(OSError)           a place to write to is not usable
     └── BusyError(RuntimeError)        another run holds the lock of this output folder
 
@@ -54,6 +55,26 @@ class EngineError(ForecastError, RuntimeError):
 
 class PosteriorError(ForecastError, ValueError):
     """A posterior file is corrupt or follows another schema."""
+
+
+class VenueError(ForecastError, RuntimeError):
+    """A market venue did not answer, or did not answer what it promises to.
+
+    Attributes
+    ----------
+    venue
+        The venue's name.
+    url
+        What was asked.
+    status
+        HTTP status of the answer, if there was one.
+    """
+
+    exit_code = 1
+
+    def __init__(self, venue: str, url: str, came: str, *, status: int | None = None) -> None:
+        super().__init__(f"{venue}: {url}: {came}")
+        self.venue, self.url, self.status = venue, url, status
 
 
 class OutputError(ForecastError, OSError):

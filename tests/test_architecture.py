@@ -28,6 +28,7 @@ PLAN = (
     "flags",
 )
 EXEMPT = {"forecast", "forecast.__main__"}  # the public names, and the way in
+MARKET_READERS = {"read_contracts", "read_quotes"}
 READERS = {"read_observations", "read_episodes", "read_breakdowns"}
 TABLES = "forecast.observations.tables"
 VINTAGE = "forecast.observations.vintage"
@@ -150,6 +151,20 @@ def test_only_the_vintage_and_the_data_check_read_the_tables() -> None:
         for name, found in users
         if name != VINTAGE and not (home(Import(name, "", 0, "")) == "cli" and "check" in found.function)
     ]
+    assert not strangers, places(strangers)
+
+
+def test_only_the_market_tables_and_their_check_read_contracts_and_quotes_whole() -> None:
+    """Whatever is compared with a market has passed an as-of time; the mapping may look up what it names."""
+    users = [(name, found) for name, tree in TREES.items() for found in imports(tree) if found.name in MARKET_READERS]
+    allowed = {"forecast.markets.mapping": {"read_contracts"}}
+    strangers = [
+        f"{MODULES[name]}:{found.line} imports {found.name}"
+        for name, found in users
+        if found.name not in allowed.get(name, set())
+        and not (home(Import(name, "", 0, "")) == "cli" and "check" in found.function)
+    ]
+    assert users
     assert not strangers, places(strangers)
 
 
