@@ -10,8 +10,9 @@
     ├── RungError(ValueError)          an unknown rung, or one that the data cannot carry
     ├── EngineError(RuntimeError)      a posterior that the engine cannot follow
     ├── PosteriorError(ValueError)     a posterior file is corrupt or of another schema
+    ├── LedgerError(ValueError)        a ledger, an export of one, or what would enter it breaks its rules
     ├── OutputError(OSError)           a place to write to is not usable
-    └── BusyError(RuntimeError)        another run holds the lock of this output folder
+    └── BusyError(RuntimeError)        another run holds the lock of this output folder or ledger
 
 A message says what is wrong, where (file, row, field) and what to do. The command line prints it as one line and
 exits with the class's ``exit_code``; nothing else is ever caught there, so a traceback always means a defect of ours.
@@ -54,6 +55,10 @@ class EngineError(ForecastError, RuntimeError):
 
 class PosteriorError(ForecastError, ValueError):
     """A posterior file is corrupt or follows another schema."""
+
+
+class LedgerError(ForecastError, ValueError):
+    """A ledger or an export of one is unusable, or what would enter it breaks its rules."""
 
 
 class OutputError(ForecastError, OSError):

@@ -22,6 +22,7 @@ from forecast.case import Case, load_case
 from forecast.errors import BusyError, EngineError, ForecastError, OutputError, PosteriorError, RungError
 from forecast.inference import Fit, Settings
 from forecast.inference.latents import Correction
+from forecast.ledger import open_ledger
 from forecast.models import RUNGS, History, Priors, Rung, get_rung
 from forecast.models.base_rate import BANDS, base_rate_data
 from forecast.outlook import build_outlook
@@ -95,8 +96,8 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 
 def without_times(document: dict[str, Any]) -> dict[str, Any]:
-    """Drop the two fields of a document that tell the time of the run."""
-    issue = {k: v for k, v in document["issue"].items() if k != "run_at"}
+    """Drop the three fields of a document that tell of the run itself."""
+    issue = {k: v for k, v in document["issue"].items() if k not in {"run_at", "ledger"}}
     manifest = {k: v for k, v in document["manifest"].items() if k != "timings_s"}
     return {**document, "issue": issue, "manifest": manifest}
 
@@ -203,7 +204,7 @@ def test_a_full_disk_leaves_the_previous_issue(
     before = files_in(out)
     monkeypatch.setattr(step, full_disk)
     with pytest.raises(OutputError, match=r"out: writing failed \(No space left on device\); .* untouched"):
-        publish(fitted, first_run.document, out)
+        publish(fitted, first_run.document, out, open_ledger())
     monkeypatch.undo()
     assert files_in(out) == before
 
@@ -229,7 +230,7 @@ def publish_on_a_small_disk(out: str, kilobytes: str) -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000 * int(kilobytes), hard))
         try:
-            publish(fitted, {}, Path(out))
+            publish(fitted, {}, Path(out), open_ledger())
         except OutputError as error:
             print(error)  # noqa: T201 - the parent reads it
 

@@ -461,6 +461,7 @@ def sample_document() -> dict[str, Any]:
                 "text": "The data end 43 days before the run; the weeks between were simulated.",
             },
             "fallbacks": [],
+            "ledger": {"length": 1296, "head": "9f3a" * 16},
             "evidence": "457 weeks, 24 steps up, 22 down, but only 2 deals seen: the hazard of a deal rests on priors.",
         },
         "state": _state(),
