@@ -44,7 +44,7 @@ def _forecast(document: Mapping[str, Any], row: Mapping[str, Any], now: datetime
         wording=question["wording"],
         horizon_weeks=row["horizon_weeks"],
         by=by,
-        deadline=deadline(by, question["time_zone"]),
+        deadline=deadline(by, document["resolution"]["time_zone"]),
         origin=issue["as_of"],
         issued_at=issue["run_at"],
         model_version=issue["model_version"],

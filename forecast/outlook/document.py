@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from forecast import __version__
-from forecast.case import LADDERS, LEVELS, Case
+from forecast.case import LADDERS, LEVELS
 from forecast.models.moves import DRIVEN
 from forecast.outlook import describe
 from forecast.outlook.leverage import leverage_section
@@ -90,7 +90,10 @@ def to_document(
         "headlines": [_headline(a) for a in outlook.answers if a.question.headline and _at(a, outlook, HEADLINE_WEEKS)],
         "outcomes": _outcomes(outlook),
         "probabilities": [_probability_row(a) for a in outlook.answers],
-        "questions": _questions(history.case),
+        "questions": [
+            {"id": q.id, "event": q.event, "wording": history.case.wording(q)} for q in history.case.questions
+        ],
+        "resolution": history.case.resolution.model_dump(),
         "timing": _timing(outlook),
         "first_passage": [_first_passage(outlook, q.id, q.label) for q in history.case.questions if q.event in _CURVES],
         "occupancy": _occupancy(outlook),
@@ -175,23 +178,6 @@ def _probability_row(answer: Answer) -> dict[str, Any]:
         "ess": p.ess,
         "display": percent(p.mean),
     }
-
-
-def _questions(case: Case) -> list[dict[str, Any]]:
-    """What each question asks, and how it will be settled."""
-    rules = case.resolution.model_dump()
-    return [
-        {
-            "id": q.id,
-            "event": q.event,
-            "label": q.label,
-            "definition": q.definition,
-            "lasting_weeks": q.lasting_weeks,
-            **rules,
-            "wording": case.wording(q),
-        }
-        for q in case.questions
-    ]
 
 
 def _outcomes(outlook: Outlook) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def forecast(**changes: Any) -> Forecast:
 
 def forecasts(n: int, start: int = 0) -> list[Forecast]:
     """So many different forecasts."""
-    return [forecast(probability=(start + k + 1) / 1_000_000) for k in range(n)]
+    return [forecast(probability=0.1 + (start + k) / 1_000_000) for k in range(n)]
 
 
 def resolution(**changes: Any) -> Resolution:

@@ -468,6 +468,12 @@ def sample_document() -> dict[str, Any]:
         "headlines": _headlines(),
         "outcomes": _outcomes(),
         "probabilities": _probabilities(),
+        "questions": [{"id": event, "event": event, "wording": "sha256:" + "7c" * 32} for event in LABELS],
+        "resolution": {
+            "source": "The tables of this case, <coded> by its rules.",
+            "void": "If the sources no longer tell.",
+            "time_zone": "UTC",
+        },
         "timing": _timing(),
         "first_passage": _first_passage(),
         "occupancy": _occupancy(),
