@@ -105,8 +105,12 @@ def past(tiny_case: TinyCase, url: str) -> Case:
     return case
 
 
+def pact(case: Case) -> list[str]:
+    return ["resolve", str(case.folder), "--question", "pact", "--by", "2020-09-30"]
+
+
 def test_a_person_settles_a_question(capsys: pytest.CaptureFixture[str], past: Case, url: str) -> None:
-    command = ["resolve", past.folder, "--db", url, "--question", "pact", "--by", "2020-09-30", "--outcome", "yes"]
+    command = [*pact(past), "--db", url, "--outcome", "yes"]
     settled = [*command, "--decided-on", "2020-08-20", "--reason", "The pact was sworn.", "--who", "Ada"]
     assert "pact by 2020-09-30 as of 2020-08-07: yes (Ada: The pact was sworn.)" in run(capsys, *settled)
     assert "settled in the same way before" in run(capsys, *settled)
@@ -138,6 +142,16 @@ def test_a_person_settles_a_question(capsys: pytest.CaptureFixture[str], past: C
 def test_a_resolution_that_cannot_be_is_refused(
     capsys: pytest.CaptureFixture[str], past: Case, url: str, options: list[str], said: str
 ) -> None:
-    command = ["resolve", past.folder, "--db", url, "--question", "pact", "--by", "2020-09-30", *options]
+    command: list[str | Path] = [
+        "resolve",
+        past.folder,
+        "--db",
+        url,
+        "--question",
+        "pact",
+        "--by",
+        "2020-09-30",
+        *options,
+    ]
     assert said in run(capsys, *command, code=INPUT)
     assert len(read_entries(open_ledger(url))) == 1
