@@ -36,7 +36,7 @@ def run(capsys: pytest.CaptureFixture[str], *command: str | Path, code: int = 0)
 
 def test_show_prints_the_latest_entries(capsys: pytest.CaptureFixture[str], filled: Ledger, url: str) -> None:
     out = run(capsys, "ledger", "show", "--db", url, "--last", "2")
-    assert "war by 2026-07-14 as of 2026-04-14  25%  R1  published" in out
+    assert "war by 2026-07-14 as of 2026-04-14  25 %  R1  published" in out
     assert "2 of 3 entries" in out
     rows = json.loads(run(capsys, "ledger", "show", "--db", url, "--question", "pact", "--last", "0", "--json"))
     assert [(r["seq"], r["probability"]) for r in rows] == [(1, 0.1), (2, 0.100001)]

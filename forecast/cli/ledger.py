@@ -84,10 +84,11 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _line(entry: "Entry") -> str:
     from forecast.ledger import Forecast
+    from forecast.outlook.words import percent
 
     record = entry.record
     if isinstance(record, Forecast):
-        what = f"{record.probability:.0%}  {record.rung}  {record.label}"
+        what = f"{percent(record.probability)}  {record.rung}  {record.label}"
     else:
         what = f"{record.outcome}, decided on {record.decided_on}, by {record.who}: {record.reason}"
     return f"{entry.seq:>6}  {entry.recorded_at[:10]}  {entry.about}  {what}"

@@ -5,6 +5,7 @@ Hubverse's row format (Consortium of Infectious Disease Modeling Hubs, hubverse.
 itself. Parquet files have the same columns.
 """
 
+import json
 import shutil
 import tempfile
 from collections import defaultdict
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 from forecast.errors import LedgerError, OutputError, at
 from forecast.ledger.chain import GENESIS, VERSION, Entry, hash_of
 from forecast.ledger.database import Ledger, writing
+from forecast.ledger.hub_config import admin, tasks
 from forecast.ledger.ledger import entries_of, read_entries, sound_head, store, verify
 from forecast.ledger.records import KINDS, Forecast, Resolution, instant_text, key_of, payload_of
 from forecast.ledger.resolution import by_instance, is_disputed
@@ -45,7 +47,7 @@ _NUMBER = {"value", "oracle_value"}
 
 
 def export_ledger(ledger: Ledger, out: Path, *, fmt: Format = "csv") -> dict[str, int]:
-    """Write a ledger into a new folder; return file to number of rows.
+    """Write a ledger into a new folder; return table to number of rows.
 
     Raises
     ------
@@ -58,7 +60,8 @@ def export_ledger(ledger: Ledger, out: Path, *, fmt: Format = "csv") -> dict[str
     if found.problems:
         message = f"{ledger.place}: does not verify, so it is not exported: {found.problems[0]}"
         raise LedgerError(message)
-    tables = _tables(read_entries(ledger), fmt)
+    entries = read_entries(ledger)
+    tables = _tables(entries, fmt)
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             message = f"{out}: is there already and not an empty folder; name a new one"
@@ -68,6 +71,10 @@ def export_ledger(ledger: Ledger, out: Path, *, fmt: Format = "csv") -> dict[str
             whole = Path(scratch) / "export"
             for name, table in tables.items():
                 _write(table, whole / name, fmt)
+            (whole / "hub-config").mkdir()
+            forecasts = [r for r in (entry.record for entry in entries) if isinstance(r, Forecast)]
+            for name, content in (("admin", admin(fmt)), ("tasks", tasks(forecasts))):
+                (whole / "hub-config" / f"{name}.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
             shutil.rmtree(out, ignore_errors=True)
             whole.replace(out)
     except OSError as error:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from forecast import __version__
-from forecast.case import LADDERS, LEVELS
+from forecast.case import LADDERS, LEVELS, Case
 from forecast.models.moves import DRIVEN
 from forecast.outlook import describe
 from forecast.outlook.leverage import leverage_section
@@ -90,10 +90,7 @@ def to_document(
         "headlines": [_headline(a) for a in outlook.answers if a.question.headline and _at(a, outlook, HEADLINE_WEEKS)],
         "outcomes": _outcomes(outlook),
         "probabilities": [_probability_row(a) for a in outlook.answers],
-        "questions": [
-            {"id": q.id, "event": q.event, "wording": history.case.wording(q)} for q in history.case.questions
-        ],
-        "resolution": history.case.resolution.model_dump(),
+        **_questions(history.case),
         "timing": _timing(outlook),
         "first_passage": [_first_passage(outlook, q.id, q.label) for q in history.case.questions if q.event in _CURVES],
         "occupancy": _occupancy(outlook),
@@ -178,6 +175,12 @@ def _probability_row(answer: Answer) -> dict[str, Any]:
         "ess": p.ess,
         "display": percent(p.mean),
     }
+
+
+def _questions(case: Case) -> dict[str, Any]:
+    """By what each question is known in the ledger, and how all will be settled."""
+    asked = [{"id": q.id, "event": q.event, "wording": case.wording(q)} for q in case.questions]
+    return {"questions": asked, "resolution": case.resolution.model_dump()}
 
 
 def _outcomes(outlook: Outlook) -> dict[str, Any]:

@@ -187,5 +187,5 @@ def test_a_day_ends_in_the_time_zone_of_the_case(tiny_case: TinyCase) -> None:
     assert deadline(day, "America/New_York") == datetime(2026, 7, 15, 3, 59, 59, tzinfo=UTC)
     path = tiny_case.folder / "questions.toml"
     path.write_text(path.read_text() + '\n[resolution]\ntime_zone = "Mars/Olympus"\n')
-    with pytest.raises(CaseError, match="resolution: time_zone 'Mars/Olympus': not a time zone"):
+    with pytest.raises(CaseError, match="field 'resolution': time_zone 'Mars/Olympus': not a time zone"):
         load_case(tiny_case.folder)

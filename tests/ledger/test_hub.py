@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from hubdata import connect_hub
 
 from forecast.errors import LedgerError, OutputError
-from forecast.ledger import Ledger, append, head_of, open_ledger, read_entries, verify
+from forecast.ledger import Forecast, Ledger, append, head_of, open_ledger, read_entries, verify
 from forecast.ledger.hub import Format, export_ledger, import_ledger
 from tests.ledger.conftest import NOW, ORIGIN, forecast, forecasts, resolution, tamper
 
@@ -49,7 +50,8 @@ def test_an_export_comes_back_as_the_same_ledger(
 ) -> None:
     filled = fill(any_ledger)
     written = export_ledger(filled, tmp_path / "hub", fmt=fmt)
-    assert {str(p.relative_to(tmp_path / "hub")) for p in (tmp_path / "hub").rglob("*.*")} == set(written)
+    files = {str(p.relative_to(tmp_path / "hub")) for p in (tmp_path / "hub").rglob("*.*")}
+    assert files == {*written, "hub-config/admin.json", "hub-config/tasks.json"}
     assert import_ledger(empty, tmp_path / "hub") == (9, 0)
     assert read_entries(empty) == read_entries(filled)
     assert head_of(empty) == head_of(filled)
@@ -79,6 +81,24 @@ def test_rows_are_those_of_the_hubverse(filled: Ledger, tmp_path: Path) -> None:
     assert sums == pytest.approx(1)
     other = pd.read_csv(tmp_path / "hub" / "model-output/leverage_gap-R1/2026-04-14-leverage_gap-R1.csv")
     assert other["horizon"].isna().all()
+
+
+@pytest.mark.parametrize("fmt", ["csv", "parquet"])
+def test_the_reader_of_the_hubverse_reads_every_row(filled: Ledger, tmp_path: Path, fmt: Format) -> None:
+    written = export_ledger(filled, tmp_path / "hub", fmt=fmt)
+    table = connect_hub(str(tmp_path / "hub")).get_dataset().to_table().to_pandas()
+    assert len(table) == sum(rows for name, rows in written.items() if name.startswith("model-output"))
+    assert set(table["model_id"]) == {"leverage_gap-R1", "leverage_gap-R3"}
+    yes = table[(table["output_type"] == "pmf") & (table["output_type_id"] == "yes")]
+    records = [e.record for e in read_entries(filled, kind="forecast")]
+    got = sorted(zip(yes["model_id"], yes["target"], yes["target_end_date"].astype(str), yes["value"], strict=True))
+    wanted = sorted(
+        (f"leverage_gap-{r.rung}", r.question, str(r.by), r.probability) for r in records if isinstance(r, Forecast)
+    )
+    assert got == wanted
+    low = table[(table["output_type"] == "quantile") & (table["output_type_id"] == "0.05")]
+    assert set(low["value"]) == {0.1}
+    assert set(low["horizon"]) == {13}
 
 
 def test_outcomes_are_those_that_nobody_disputes(filled: Ledger, tmp_path: Path) -> None:
