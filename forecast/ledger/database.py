@@ -26,7 +26,7 @@ LEDGER = sa.Table(
     METADATA,
     sa.Column("seq", _BIG, primary_key=True, autoincrement=False),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, index=True),  # each append looks at the resolutions alone
     sa.Column("recorded_at", sa.Text, nullable=False),
     sa.Column("key", sa.Text, nullable=False, unique=True),
     sa.Column("previous", sa.Text, nullable=False),

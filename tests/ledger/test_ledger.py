@@ -282,17 +282,18 @@ def test_a_writer_that_is_waited_for_too_long_is_named(ledger: Ledger, monkeypat
 # --- speed -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_thousand_entries_go_in_within_a_second(ledger: Ledger) -> None:
-    records = forecasts(1000)
+def test_a_thousand_entries_go_in_within_a_second(any_ledger: Ledger) -> None:
+    append(any_ledger, forecasts(1), now=NOW)
+    records = forecasts(1000, start=1)
     began = time.perf_counter()
-    append(ledger, records, now=NOW)
+    append(any_ledger, records, now=NOW)
     assert time.perf_counter() - began < 1
 
 
 @pytest.mark.slow
 def test_a_hundred_thousand_entries_are_verified_within_ten_seconds(any_ledger: Ledger) -> None:
-    for k in range(20):
-        append(any_ledger, forecasts(5000, start=5000 * k), now=NOW)
+    for k in range(5):
+        append(any_ledger, forecasts(20_000, start=20_000 * k), now=NOW)
     began = time.perf_counter()
     found = verify(any_ledger)
     assert (found.length, found.problems) == (100_000, ())
