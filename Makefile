@@ -30,7 +30,8 @@ VERSION := import sys; print("Python %d.%d.%d" % sys.version_info[:3])
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-forecast: $(INSTALLED) ## issue the forecast into OUT (out/us-iran): report, numbers and ledger
+# FORECAST_DB names another database for the ledger than out/workspace.db.
+forecast: $(INSTALLED) ## issue the forecast into OUT (out/us-iran) and the ledger
 	$(BIN)/forecast run $(CASE) --out $(OUT) $(ARGS)
 
 test: $(INSTALLED) ## run every test, the slow ones that sample included

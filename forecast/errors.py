@@ -11,8 +11,9 @@
     ├── EngineError(RuntimeError)      a posterior that the engine cannot follow
     ├── PosteriorError(ValueError)     a posterior file is corrupt or of another schema
     ├── VenueError(RuntimeError)       a market venue is down, slow, limiting, or answers what it should not
+    ├── LedgerError(ValueError)        a ledger, an export of one, or what would enter it breaks its rules
     ├── OutputError(OSError)           a place to write to is not usable
-    └── BusyError(RuntimeError)        another run holds the lock of this output folder
+    └── BusyError(RuntimeError)        another run holds the lock of this output folder or ledger
 
 A message says what is wrong, where (file, row, field) and what to do. The command line prints it as one line and
 exits with the class's ``exit_code``; nothing else is ever caught there, so a traceback always means a defect of ours.
@@ -75,6 +76,10 @@ class VenueError(ForecastError, RuntimeError):
     def __init__(self, venue: str, url: str, came: str, *, status: int | None = None) -> None:
         super().__init__(f"{venue}: {url}: {came}")
         self.venue, self.url, self.status = venue, url, status
+
+
+class LedgerError(ForecastError, ValueError):
+    """A ledger or an export of one is unusable, or what would enter it breaks its rules."""
 
 
 class OutputError(ForecastError, OSError):

@@ -1,7 +1,8 @@
-"""One run, end to end: vintage, fit, outlook, gate, files. The command line and the scheduler both call it.
+"""One run, end to end: vintage, fit, outlook, gate, files, ledger. The command line and the scheduler both call it.
 
-Files are written to a hidden folder beside their place and moved there when all are whole, under a lock; a run that is
-killed leaves the previous issue as it was.
+Files are written to a hidden folder beside their place, under a lock. When all are whole the forecasts enter the
+ledger, and then the files are moved into place. A run that is killed leaves the previous issue as it was; killed
+between ledger and files, it is made good by the next one, because the ledger takes the same forecast once.
 """
 
 import fcntl
@@ -21,6 +22,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from forecast.case import Case
 from forecast.errors import BusyError, CaseError, EngineError, OutputError, PosteriorError, RungError, at
 from forecast.inference import Fit, Settings, fit, load_posterior, manifest, save_posterior
+from forecast.ledger import Appended, Ledger, append, head_of, open_ledger
+from forecast.ledger.issue import forecasts_of
 from forecast.models import DEFAULT_RUNG, build_history, get_rung, load_priors
 from forecast.observations import Vintage, as_of
 from forecast.outlook import Fallback, Outlook, build_outlook, plan_weeks_for, to_document
@@ -39,15 +42,17 @@ class ReportDefinition(BaseModel):
     by: tuple[date, ...] = ()
     next_run: str | None = None
     seed: int | None = None
+    db: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A finished run: its answers, the document, and the files if it passed the gate."""
+    """A finished run: its answers and the document; if it passed the gate, the files and what entered the ledger."""
 
     outlook: Outlook
     document: dict[str, Any]
     files: dict[str, Path]
+    entered: Appended | None = None
 
 
 def load_definition(path: Path) -> ReportDefinition:
@@ -126,13 +131,15 @@ def run_case(  # noqa: PLR0913  # the options of `forecast run`, by name
     command: str,
     next_run: str | None = None,
     say: Say | None = None,
+    db: str | None = None,
 ) -> Run:
-    """Fit, answer and publish, by default in ``out/CASE/AS-OF``.
+    """Fit, answer and publish, by default in ``out/CASE/AS-OF`` and in the ledger of the workspace.
 
     A leverage rung that cannot be published gives way to the next one down, and the document, and so the report, says
     which did and why. Rungs without latents do not give way: when their gate fails nothing is published.
     """
     say = say or _silent
+    open_ledger(db)  # a ledger that cannot be used is better known now than after the fit
     fallbacks: list[Fallback] = []
     for name in (rung, *_below(rung)):
         last = get_rung(name).latent is None
@@ -153,6 +160,7 @@ def run_case(  # noqa: PLR0913  # the options of `forecast run`, by name
                 next_run=next_run,
                 say=say,
                 fallbacks=tuple(fallbacks),
+                db=db,
             )
             if last or run.outlook.gate != "fail":
                 return run
@@ -169,7 +177,7 @@ def _below(rung: str) -> tuple[str, ...]:
     return order[order.index(rung) + 1 :] if rung in order else ()
 
 
-def finish(
+def finish(  # the options of `forecast run`, by name
     fitted: Fit,
     *,
     by: tuple[date, ...],
@@ -178,9 +186,12 @@ def finish(
     next_run: str | None = None,
     say: Say | None = None,
     fallbacks: tuple[Fallback, ...] = (),
+    db: str | None = None,
 ) -> Run:
-    """Answer the questions and, unless the gate fails, publish the files in ``out``."""
+    """Answer the questions and, unless the gate fails, publish: the files in ``out``, the forecasts in the ledger."""
+    ledger = open_ledger(db)
     (say or _silent)("simulating both ladders")
+    head = head_of(ledger)
     outlook = build_outlook(fitted, by=by)
     document = to_document(
         outlook,
@@ -188,22 +199,30 @@ def finish(
         run_at=datetime.now(UTC),
         next_run=next_run,
         fallbacks=fallbacks,
+        ledger={"length": head.length, "head": head.hash},
     )
     if outlook.gate == "fail":
         return Run(outlook, document, {})
-    return Run(outlook, document, publish(fitted, document, out))
+    entered = publish(fitted, document, out, ledger)
+    return Run(outlook, document, {name: out / name for name in FILES}, entered)
 
 
-def publish(fitted: Fit, document: Mapping[str, Any], out: Path) -> dict[str, Path]:
-    """Write report, numbers and posterior into ``out``, all or nothing."""
+def publish(fitted: Fit, document: Mapping[str, Any], out: Path, ledger: Ledger) -> Appended:
+    """Write report, numbers and posterior into ``out`` and the forecasts into the ledger, all or nothing."""
     from forecast.report import render_html, render_markdown
 
-    with output_folder(out) as folder:
+    entered = []
+
+    def enter() -> None:
+        now = datetime.now(UTC)
+        entered.append(append(ledger, forecasts_of(document, now=now), now=now))
+
+    with output_folder(out, before_moving=enter) as folder:
         (folder / "report.html").write_text(render_html(document), encoding="utf-8")
         (folder / "report.md").write_text(render_markdown(document), encoding="utf-8")
         (folder / "outlook.json").write_text(to_json(document), encoding="utf-8")
         save_posterior(fitted, folder / "posterior.nc", metadata=posterior_metadata(fitted))
-    return {name: out / name for name in FILES}
+    return entered[0]
 
 
 def to_json(document: Mapping[str, Any]) -> str:
@@ -228,8 +247,10 @@ def posterior_metadata(fitted: Fit) -> dict[str, Any]:
 
 
 @contextmanager
-def output_folder(out: Path) -> Iterator[Path]:
+def output_folder(out: Path, *, before_moving: Callable[[], None] | None = None) -> Iterator[Path]:
     """Yield a scratch folder whose files replace those of ``out`` once the block has ended well.
+
+    ``before_moving`` is called when all files are whole and can be moved; if it fails, none is.
 
     Raises
     ------
@@ -255,7 +276,11 @@ def output_folder(out: Path) -> Iterator[Path]:
                 shutil.rmtree(left)
             with tempfile.TemporaryDirectory(dir=out, prefix=".part-", ignore_cleanup_errors=True) as name:
                 yield Path(name)
-                _move_all(Path(name), out)
+                _check_free(Path(name), out)
+                if before_moving is not None:
+                    before_moving()
+                for file in sorted(Path(name).iterdir()):
+                    file.replace(out / file.name)
         except OSError as error:
             if isinstance(error, OutputError):
                 raise
@@ -263,17 +288,14 @@ def output_folder(out: Path) -> Iterator[Path]:
             raise OutputError(message) from None
 
 
-def _move_all(scratch: Path, out: Path) -> None:
-    """Move every file into place, having made sure that each can be replaced."""
-    files = sorted(scratch.iterdir())
-    for file in files:
+def _check_free(scratch: Path, out: Path) -> None:
+    """Make sure that every file can be replaced."""
+    for file in scratch.iterdir():
         if (out / file.name).is_dir():
             message = (
                 f"{out / file.name}: a folder is in the way; what was there before is untouched. Move it elsewhere"
             )
             raise OutputError(message)
-    for file in files:
-        file.replace(out / file.name)
 
 
 def _plan_weeks(vintage: Vintage, by: tuple[date, ...]) -> int:

@@ -1,7 +1,7 @@
 """Fixtures that several packages' tests share: the shipped case, and a small second case that is data alone."""
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -321,6 +321,15 @@ class TinyCase:
 def without_episodes(case: Case) -> Case:
     """Drop the two tables of other talks from a case: most tests are not about them, and reading takes time."""
     return case.model_copy(update={"episodes": None, "breakdowns": None})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A ledger for whatever test issues a forecast without naming one: no test writes into anybody's own."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('workspace')}/workspace.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FORECAST_DB", url)
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,12 @@ import xarray as xr
 from pandas.testing import assert_frame_equal
 
 from forecast.case import Case, load_case
-from forecast.errors import BusyError, EngineError, ForecastError, OutputError, PosteriorError, RungError
+from forecast.errors import BusyError, EngineError, ForecastError, LedgerError, OutputError, PosteriorError, RungError
 from forecast.inference import Fit, Settings
 from forecast.inference.latents import Correction
+from forecast.ledger import Forecast, append, open_ledger, read_entries, verify
+from forecast.ledger.chain import GENESIS
+from forecast.ledger.issue import forecasts_of
 from forecast.models import RUNGS, History, Priors, Rung, get_rung
 from forecast.models.base_rate import BANDS, base_rate_data
 from forecast.outlook import build_outlook
@@ -95,8 +99,8 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 
 def without_times(document: dict[str, Any]) -> dict[str, Any]:
-    """Drop the two fields of a document that tell the time of the run."""
-    issue = {k: v for k, v in document["issue"].items() if k != "run_at"}
+    """Drop the three fields of a document that tell of the run itself."""
+    issue = {k: v for k, v in document["issue"].items() if k not in {"run_at", "ledger"}}
     manifest = {k: v for k, v in document["manifest"].items() if k != "timings_s"}
     return {**document, "issue": issue, "manifest": manifest}
 
@@ -163,6 +167,107 @@ def test_a_case_without_a_single_event_runs_too(tiny_case: TinyCase, tmp_path: P
     assert run.document["state"]["diplomacy"]["level"] == "none"
 
 
+# --- the ledger ------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_enters_its_forecasts_once(fitted: Fit, tmp_path: Path) -> None:
+    """A second run of the same issue, into another folder, adds nothing; a further date adds its forecasts only."""
+    db = f"sqlite:///{tmp_path}/workspace.db"
+    first = finish(fitted, by=(), out=tmp_path / "a", command="forecast run", db=db)
+    entries = read_entries(open_ledger(db))
+    rows = first.document["probabilities"]
+    assert first.entered is not None
+    assert first.entered.added == len(entries) == len(rows) == 32
+    assert first.document["issue"]["ledger"] == {"length": 0, "head": GENESIS}
+    for entry, row in zip(entries, rows, strict=True):
+        record = entry.record
+        assert isinstance(record, Forecast)
+        assert (record.question, str(record.by), record.horizon_weeks) == (
+            row["event"],
+            row["by"],
+            row["horizon_weeks"],
+        )
+        assert (record.probability, record.mcse) == (row["mean"], row["mcse"])
+        assert record.quantiles == {"0.05": row["lower"], "0.95": row["upper"]}
+        assert record.manifest["draw_digest"] == fitted.draw_digest()
+        assert record.label == "reconstructed"  # made long after its as-of time
+    second = finish(fitted, by=(), out=tmp_path / "b", command="another command", db=db)
+    assert second.entered is not None
+    assert (second.entered.added, second.entered.known) == (0, 32)
+    assert second.document["issue"]["ledger"] == {"length": 32, "head": entries[-1].hash}
+    dates = (date(2026, 5, 12), date(2026, 12, 31))  # the first is also the first horizon's
+    third = finish(fitted, by=dates, out=tmp_path / "c", command="forecast run", db=db)
+    assert third.entered is not None
+    assert (third.entered.added, third.entered.known) == (8, 32)
+    assert verify(open_ledger(db), noted=second.document["issue"]["ledger"]["head"]).problems == ()
+
+
+def test_a_run_soon_after_its_as_of_time_is_published(fitted: Fit, first_run: Run) -> None:
+    soon = [f.label for f in forecasts_of(first_run.document, now=datetime(2026, 4, 20, tzinfo=UTC))]
+    assert set(soon) == {"published"}
+    late = [f.label for f in forecasts_of(first_run.document, now=datetime(2026, 4, 22, tzinfo=UTC))]
+    assert set(late) == {"reconstructed"}
+
+
+def test_a_ledger_that_fails_keeps_the_previous_issue(fitted: Fit, first_run: Run, out: Path, tmp_path: Path) -> None:
+    (tmp_path / "blocked").write_text("a file where the ledger's folder would be")
+    before = files_in(out)
+    with pytest.raises(OutputError, match="cannot write here"):
+        publish(fitted, first_run.document, out, open_ledger(f"sqlite:///{tmp_path}/blocked/workspace.db"))
+    assert files_in(out) == before
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_that_cannot_be_replaced_keep_the_forecasts_out_of_the_ledger(
+    fitted: Fit, first_run: Run, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "out" / name).mkdir(parents=True)
+    ledger = open_ledger(f"sqlite:///{tmp_path}/workspace.db")
+    with pytest.raises(OutputError, match="untouched"):
+        publish(fitted, first_run.document, tmp_path / "out", ledger)
+    assert read_entries(ledger) == []
+
+
+def test_a_run_killed_between_ledger_and_files_is_made_good_by_the_next(
+    fitted: Fit, first_run: Run, out: Path, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/workspace.db"
+    before = files_in(out)
+    script = "import sys; from tests.test_run import publish_and_die; publish_and_die(*sys.argv[1:])"
+    command = [sys.executable, "-c", script, str(out), url, str(first_run.files["outlook.json"])]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    left = files_in(out)
+    assert {name: left[name] for name in FILES} == before
+    assert len(read_entries(open_ledger(url))) == 32
+    healed = publish(fitted, first_run.document, out, open_ledger(url))
+    assert (healed.added, healed.known, healed.head.length) == (0, 32, 32)
+    assert files_in(out).keys() == set(FILES)
+    assert json.loads((out / "outlook.json").read_text()) == first_run.document
+
+
+def publish_and_die(out: str, url: str, document: str) -> None:
+    """Publish, and be killed when the forecasts are in the ledger and no file has been moved."""
+
+    def append_and_die(*arguments: Any, **options: Any) -> None:
+        append(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    fitted = exact_fit(load_case("us-iran"), draws=250)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("forecast.run.append", append_and_die)
+        publish(fitted, json.loads(Path(document).read_text()), Path(out), open_ledger(url))
+
+
+def test_a_ledger_that_cannot_be_used_stops_a_run_before_it_samples(
+    us_iran: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forecast.run.fit_case", lambda *_, **__: pytest.fail("the run went on to sample"))
+    (tmp_path / "notes.txt").write_text("no database at all, " * 100)
+    with pytest.raises(LedgerError, match="not a database"):
+        run_case(us_iran, out=tmp_path / "out", command="test", db=f"sqlite:///{tmp_path}/notes.txt")
+
+
 # --- a run that must not publish -------------------------------------------------------------------------------------
 
 
@@ -203,7 +308,7 @@ def test_a_full_disk_leaves_the_previous_issue(
     before = files_in(out)
     monkeypatch.setattr(step, full_disk)
     with pytest.raises(OutputError, match=r"out: writing failed \(No space left on device\); .* untouched"):
-        publish(fitted, first_run.document, out)
+        publish(fitted, first_run.document, out, open_ledger())
     monkeypatch.undo()
     assert files_in(out) == before
 
@@ -229,7 +334,7 @@ def publish_on_a_small_disk(out: str, kilobytes: str) -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000 * int(kilobytes), hard))
         try:
-            publish(fitted, {}, Path(out))
+            publish(fitted, {}, Path(out), open_ledger())
         except OutputError as error:
             print(error)  # noqa: T201 - the parent reads it
 

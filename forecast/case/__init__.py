@@ -11,9 +11,11 @@ from forecast.case.schema import (
     Hold,
     Item,
     Question,
+    ResolutionRules,
     Side,
     Signal,
     Term,
+    deadline,
 )
 
 __all__ = [
@@ -26,9 +28,11 @@ __all__ = [
     "Hold",
     "Item",
     "Question",
+    "ResolutionRules",
     "Side",
     "Signal",
     "Term",
     "available_cases",
+    "deadline",
     "load_case",
 ]

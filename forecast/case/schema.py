@@ -5,9 +5,12 @@ about); everything else is the case's own: its sides, its signals, which events 
 what composites of signals may drive the hazards, and which questions are asked.
 """
 
-from datetime import date, timedelta
+import hashlib
+import json
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -234,6 +237,29 @@ class Question(BaseModel):
         return self
 
 
+class ResolutionRules(BaseModel):
+    """How the questions of a case are settled: by what source, when they are void, and in whose time a day ends."""
+
+    model_config = _STRICT
+    source: str = "The observations of this case, coded by its rules."
+    void: str = "Never: the coded ladders decide every question."
+    time_zone: str = "UTC"
+
+    @model_validator(mode="after")
+    def _zone(self) -> "ResolutionRules":
+        try:
+            ZoneInfo(self.time_zone)
+        except (KeyError, ValueError, OSError):
+            message = f"time_zone {self.time_zone!r}: not a time zone; write one like UTC or Asia/Tehran"
+            raise ValueError(message) from None
+        return self
+
+
+def deadline(day: date, time_zone: str) -> datetime:
+    """Return the instant at which a day ends in a time zone (23:59:59 there), in UTC."""
+    return datetime.combine(day, time(23, 59, 59), ZoneInfo(time_zone)).astimezone(UTC)
+
+
 class Term(BaseModel):
     """A term of office of the coercer's executive: what a promise can be worth before the next one."""
 
@@ -269,11 +295,17 @@ class Case(BaseModel):
     drivers: tuple[Driver, ...] = ()
     questions: tuple[Question, ...] = Field(min_length=1)
     horizons: tuple[int, ...] = (4, 13, 26, 52)
+    resolution: ResolutionRules = ResolutionRules()
     folder: Path
 
     def signal(self, signal_id: str) -> Signal:
         """Return the declared signal of that id; KeyError if there is none."""
         return {s.id: s for s in self.signals}[signal_id]
+
+    def wording(self, question: Question) -> str:
+        """SHA-256 of all that decides a question: a change of any of it makes it another question."""
+        decides = question.model_dump(include={"event", "definition", "lasting_weeks"}) | self.resolution.model_dump()
+        return f"sha256:{hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()}"
 
     @property
     def actors(self) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """``outlook.json``: the one document that holds every number shown; the report is rendered from it alone.
 
-Two fields tell the time of the run (``issue.run_at`` and ``manifest.timings_s``); everything else is a function of
-data, priors, settings and code.
+Three fields tell of the run itself (``issue.run_at``, ``issue.ledger`` and ``manifest.timings_s``); everything else is
+a function of data, priors, settings and code.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from forecast import __version__
-from forecast.case import LADDERS, LEVELS
+from forecast.case import LADDERS, LEVELS, Case
 from forecast.models.moves import DRIVEN
 from forecast.outlook import describe
 from forecast.outlook.leverage import leverage_section
@@ -51,6 +51,7 @@ def to_document(
     run_at: datetime,
     next_run: str | None = None,
     fallbacks: tuple[Fallback, ...] = (),
+    ledger: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write an outlook as plain data.
 
@@ -66,6 +67,8 @@ def to_document(
         When the next one is due, in words.
     fallbacks
         Rungs that were asked for first and could not be published.
+    ledger
+        Length and head of the ledger before this issue enters it.
 
     Returns
     -------
@@ -82,11 +85,12 @@ def to_document(
             "sides": [{"id": s.id, "label": s.label, "role": s.role} for s in history.case.sides],
         },
         "issue": _issue(outlook, run_at, next_run)
-        | {"fallbacks": [{"rung": f.rung, "reason": f.reason} for f in fallbacks]},
+        | {"fallbacks": [{"rung": f.rung, "reason": f.reason} for f in fallbacks], "ledger": ledger},
         "state": describe.state(history),
         "headlines": [_headline(a) for a in outlook.answers if a.question.headline and _at(a, outlook, HEADLINE_WEEKS)],
         "outcomes": _outcomes(outlook),
         "probabilities": [_probability_row(a) for a in outlook.answers],
+        **_questions(history.case),
         "timing": _timing(outlook),
         "first_passage": [_first_passage(outlook, q.id, q.label) for q in history.case.questions if q.event in _CURVES],
         "occupancy": _occupancy(outlook),
@@ -171,6 +175,12 @@ def _probability_row(answer: Answer) -> dict[str, Any]:
         "ess": p.ess,
         "display": percent(p.mean),
     }
+
+
+def _questions(case: Case) -> dict[str, Any]:
+    """By what each question is known in the ledger, and how all will be settled."""
+    asked = [{"id": q.id, "event": q.event, "wording": case.wording(q)} for q in case.questions]
+    return {"questions": asked, "resolution": case.resolution.model_dump()}
 
 
 def _outcomes(outlook: Outlook) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from itertools import pairwise
 
 import pytest
 from pydantic import ValidationError
 
-from forecast.case import LADDERS, LEVELS, Case, load_case
+from forecast.case import LADDERS, LEVELS, Case, deadline, load_case
 from forecast.errors import CaseError
 from tests.conftest import TinyCase
 
@@ -167,3 +168,24 @@ def test_the_shipped_case_asks_about_both_ladders(us_iran: Case) -> None:
     assert us_iran.horizons == (4, 13, 26, 52)
     terms = us_iran.terms
     assert all(a.ends == b.starts and a.starts < a.ends for a, b in pairwise(terms))
+
+
+def test_a_question_has_the_same_wording_until_something_that_decides_it_changes(us_iran: Case) -> None:
+    question = us_iran.questions[0]
+    wording = us_iran.wording(question)
+    assert wording == us_iran.wording(question.model_copy(update={"label": "Another label", "headline": False}))
+    assert wording != us_iran.wording(question.model_copy(update={"definition": "A deal is signed by the date."}))
+    for change in ({"source": "A newspaper."}, {"void": "Never."}, {"time_zone": "Asia/Tehran"}):
+        rules = us_iran.resolution.model_copy(update=change)
+        assert wording != us_iran.model_copy(update={"resolution": rules}).wording(question)
+
+
+def test_a_day_ends_in_the_time_zone_of_the_case(tiny_case: TinyCase) -> None:
+    day = date(2026, 7, 14)
+    assert deadline(day, "UTC") == datetime(2026, 7, 14, 23, 59, 59, tzinfo=UTC)
+    assert deadline(day, "Asia/Tehran") == datetime(2026, 7, 14, 20, 29, 59, tzinfo=UTC)
+    assert deadline(day, "America/New_York") == datetime(2026, 7, 15, 3, 59, 59, tzinfo=UTC)
+    path = tiny_case.folder / "questions.toml"
+    path.write_text(path.read_text() + '\n[resolution]\ntime_zone = "Mars/Olympus"\n')
+    with pytest.raises(CaseError, match="field 'resolution': time_zone 'Mars/Olympus': not a time zone"):
+        load_case(tiny_case.folder)

@@ -21,7 +21,12 @@ RUN_AT = datetime(2026, 4, 15, 6, 0, tzinfo=UTC)
 
 
 def written(outlook: Outlook) -> dict[str, Any]:
-    return to_document(outlook, run_manifest=manifest(outlook.fit, command="forecast run"), run_at=RUN_AT)
+    return to_document(
+        outlook,
+        run_manifest=manifest(outlook.fit, command="forecast run"),
+        run_at=RUN_AT,
+        ledger={"length": 0, "head": 64 * "0"},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +83,16 @@ def test_it_is_json_of_plain_python_values_without_infinities(
         assert json.loads(json.dumps(d, allow_nan=False)) == d
 
 
-def test_only_two_fields_tell_the_time_of_the_run(outlook: Outlook, document: dict[str, Any]) -> None:
+def test_only_three_fields_tell_of_the_run_itself(outlook: Outlook, document: dict[str, Any]) -> None:
     later = to_document(
         outlook,
         run_manifest=manifest(outlook.fit, command="forecast run"),
         run_at=datetime(2027, 1, 1, tzinfo=UTC),
+        ledger={"length": 32, "head": 64 * "f"},
     )
     assert later["issue"].pop("run_at") == "2027-01-01T00:00:00Z"
-    same = {**document, "issue": {k: v for k, v in document["issue"].items() if k != "run_at"}}
+    assert later["issue"].pop("ledger")["length"] == 32
+    same = {**document, "issue": {k: v for k, v in document["issue"].items() if k not in {"run_at", "ledger"}}}
     for d in (later, same):
         d["manifest"] = {k: v for k, v in d["manifest"].items() if k != "timings_s"}
     assert later == same

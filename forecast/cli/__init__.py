@@ -1,18 +1,23 @@
 """The command ``forecast``.
 
-Exit codes: 0 done, 1 the gate failed (nothing was published), 2 bad input, 3 output not writable, 4 another run is in
-progress. Progress goes to standard error, results to standard output; ``--json`` for a machine.
+Exit codes: 0 done, 1 the gate failed (nothing was published) or a ledger does not verify, 2 bad input, 3 output not
+writable, 4 another run is in progress. Progress goes to standard error, results to standard output; ``--json`` for a
+machine.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forecast import __version__
+from forecast.cli.ledger import add_ledger, add_resolve
+from forecast.cli.shared import add_db, as_date
+from forecast.cli.shared import add_json as _add_json
+from forecast.cli.shared import progress as _progress
+from forecast.cli.shared import show as _show
 from forecast.errors import ForecastError
 
 if TYPE_CHECKING:
@@ -50,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_case(commands)
     _add_data(commands)
     _add_priors(commands)
+    add_ledger(commands)
+    add_resolve(commands)
     return parser
 
 
@@ -61,6 +68,7 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--next-run", metavar="TEXT", help="when the next issue is due, in words")
     _add_fit_options(run)
     _add_by(run)
+    add_db(run)
     _add_json(run)
     run.set_defaults(action=_run)
 
@@ -78,6 +86,7 @@ def _add_fit_and_outlook(commands: Any) -> None:
     outlook.add_argument("--out", type=Path, metavar="DIR", help="also write the report here")
     outlook.add_argument("--priors", type=Path, metavar="DIR", help="folder of prior files (default: the shipped ones)")
     _add_by(outlook)
+    add_db(outlook)
     _add_json(outlook)
     outlook.set_defaults(action=_outlook)
 
@@ -127,20 +136,8 @@ def _add_fit_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_by(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--by", type=_date, action="append", default=[], metavar="DATE", help="also answer by this date (repeatable)"
+        "--by", type=as_date, action="append", default=[], metavar="DATE", help="also answer by this date (repeatable)"
     )
-
-
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON")
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        message = f"{text!r} is not a date like 2026-12-31"
-        raise argparse.ArgumentTypeError(message) from None
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -162,6 +159,7 @@ def _run(arguments: argparse.Namespace) -> int:
         command=_command(arguments),
         next_run=definition.next_run,
         say=_progress,
+        db=definition.db,
     )
     return _announce(run, as_json=arguments.json)
 
@@ -183,6 +181,7 @@ def _definition(arguments: argparse.Namespace) -> "ReportDefinition":
         "out": str(arguments.out) if arguments.out else None,
         "by": (*base.by, *arguments.by) if arguments.by else None,
         "next_run": arguments.next_run,
+        "db": arguments.db,
     }
     return base.model_copy(update={k: v for k, v in given.items() if v is not None})
 
@@ -226,9 +225,9 @@ def _outlook(arguments: argparse.Namespace) -> int:
     by = tuple(arguments.by)
     fitted = refit_from_file(case, arguments.posterior, by=by, priors_folder=arguments.priors)
     if arguments.out is not None:
-        return _announce(
-            finish(fitted, by=by, out=arguments.out, command=_command(arguments), say=_progress), as_json=arguments.json
-        )
+        command = _command(arguments)
+        run = finish(fitted, by=by, out=arguments.out, command=command, say=_progress, db=arguments.db)
+        return _announce(run, as_json=arguments.json)
     outlook = build_outlook(fitted, by=by)
     table = outlook.table()
     _show(
@@ -353,9 +352,11 @@ def _settings(arguments: argparse.Namespace, seed: int | None) -> "Settings":
 
 
 def _command(arguments: argparse.Namespace) -> str:
-    """Write the command without its output folder, which does not bear on the numbers."""
+    """Write the command without where its output goes, which does not bear on the numbers."""
     shown = {
-        k: v for k, v in vars(arguments).items() if k not in ("action", "out", "json") and v not in (None, [], False)
+        k: v
+        for k, v in vars(arguments).items()
+        if k not in ("action", "out", "json", "db") and v not in (None, [], False)
     }
     return "forecast " + " ".join(f"{k.replace('_', '-')}={_plain(v)}" for k, v in sorted(shown.items()))
 
@@ -376,14 +377,21 @@ def _announce(run: "Run", *, as_json: bool) -> int:
     headlines = [h["sentence"] for h in run.document["headlines"]]
     stale = run.document["issue"]["staleness"]
     notes = [stale["text"]] if stale["status"] != "fresh" else []
-    shown = {"gate": run.outlook.gate, "headlines": run.document["headlines"], "files": files}
-    _show(shown, [*headlines, *notes, f"gate: {run.outlook.gate}", *files.values()], as_json)
+    entered = _entered(run)
+    shown = {
+        "gate": run.outlook.gate,
+        "headlines": run.document["headlines"],
+        "files": files,
+        "ledger": entered,
+    }
+    line = "ledger: {added} forecasts added, {known} there already; {length} entries, head {head}".format(**entered)
+    _show(shown, [*headlines, *notes, f"gate: {run.outlook.gate}", *files.values(), line], as_json)
     return 0
 
 
-def _show(data: Any, lines: list[str], as_json: bool) -> None:  # noqa: FBT001 - a private two-way printer
-    print(json.dumps(data, indent=1, ensure_ascii=False) if as_json else "\n".join(lines))
-
-
-def _progress(line: str) -> None:
-    print(f"forecast: {line}", file=sys.stderr, flush=True)
+def _entered(run: "Run") -> dict[str, Any]:
+    """What a published run added to the ledger, and where that ends now: a head worth noting elsewhere."""
+    if run.entered is None:
+        raise AssertionError(run.outlook.gate)
+    head = run.entered.head
+    return {"added": run.entered.added, "known": run.entered.known, "length": head.length, "head": head.hash}
