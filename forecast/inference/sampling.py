@@ -92,6 +92,7 @@ def fit(
     priors: Priors,
     settings: Settings | None = None,
     report: Report | None = None,
+    cores: int | None = None,
 ) -> Fit:
     """Sample the posterior of a rung.
 
@@ -107,6 +108,8 @@ def fit(
         Seed, draws, tuning, chains.
     report
         Told in one line what is going on; None keeps silent.
+    cores
+        How many chains may run side by side (default: as many as there are processors); no draw depends on it.
 
     Returns
     -------
@@ -121,7 +124,7 @@ def fit(
     say(f"sampling {rung.name}: {settings.chains} chains of {settings.tune} + {settings.draws} draws")
     data = rung.data(history)
     check_start(rung, target, data, history)
-    flat, stats = sample(target, data, settings)
+    flat, stats = sample(target, data, settings, cores=cores)
     clock.append(time.perf_counter())
     paths, correction = None, None
     if rung.latent is not None:
@@ -164,7 +167,9 @@ def first_point(target: Target, seed: int) -> np.ndarray:
     return np.asarray(target.flat.start + np.random.default_rng(seed).uniform(-1.0, 1.0, len(target.flat.start)))
 
 
-def sample(target: Target, data: dict[str, np.ndarray], settings: Settings) -> tuple[np.ndarray, xr.Dataset]:
+def sample(
+    target: Target, data: dict[str, np.ndarray], settings: Settings, *, cores: int | None = None
+) -> tuple[np.ndarray, xr.Dataset]:
     """Sample a target with nutpie: flat draws [chain, draw, element] and the sampler's own record [chain, draw]."""
     import nutpie
     from threadpoolctl import threadpool_limits
@@ -185,6 +190,7 @@ def sample(target: Target, data: dict[str, np.ndarray], settings: Settings) -> t
             draws=settings.draws,
             tune=settings.tune,
             chains=settings.chains,
+            cores=cores,
             seed=settings.seed,
             target_accept=TARGET_ACCEPT,
             save_warmup=False,
