@@ -4,7 +4,6 @@ Files are written to a hidden folder beside their place and moved there when all
 killed leaves the previous issue as it was.
 """
 
-import fcntl
 import json
 import shutil
 import tempfile
@@ -19,7 +18,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from forecast.case import Case
-from forecast.errors import BusyError, CaseError, EngineError, OutputError, PosteriorError, RungError, at
+from forecast.errors import CaseError, EngineError, OutputError, PosteriorError, RungError, at
+from forecast.files import locked
 from forecast.inference import Fit, Settings, fit, load_posterior, manifest, save_posterior
 from forecast.models import DEFAULT_RUNG, build_history, get_rung, load_priors
 from forecast.observations import Vintage, as_of
@@ -238,18 +238,7 @@ def output_folder(out: Path) -> Iterator[Path]:
     BusyError
         Another run is writing there.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
-    except OSError as error:
-        message = f"{out}: cannot write here ({error.strerror}); choose another folder with --out"
-        raise OutputError(message) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            message = f"{out}: another run is writing here; wait for it, or choose another folder with --out"
-            raise BusyError(message) from None
+    with locked(out):
         try:
             for left in out.glob(".part-*"):  # of a run that was killed
                 shutil.rmtree(left)

@@ -129,7 +129,7 @@ def fit(
     paths, correction = None, None
     if rung.latent is not None:
         say("drawing the latent paths")
-        flat, paths, correction = draw_latents(target, data, flat, seed=settings.seed)
+        flat, paths, correction = draw_latents(target, data, flat, seed=settings.seed, cores=cores)
     drawn = rung.trim(target.expand(flat, data), history)
     if rung.latent is not None and paths is not None:
         drawn = rung.latent(drawn, paths, history)

@@ -1,0 +1,132 @@
+"""What a backtest has to compute: origins, tasks, and for each a key made of all that determines its numbers."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from forecast.case import Case, load_case
+from forecast.errors import AsOfError
+from forecast.evaluation.task import Task, code, history_at
+from forecast.inference import Settings
+from forecast.models import get_rung, load_priors, sizes_of
+from forecast.observations import as_of
+
+DEFAULT_RUNGS = ("R0", "R1", "R3")
+_SPACING = re.compile(r"([1-9]\d{0,3})([wd])")
+_UNSEEN = {"folder", "coded_until", "title", "summary", "limits", "observations", "episodes", "breakdowns"}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A backtest as it is asked for.
+
+    Attributes
+    ----------
+    case
+        A shipped case or the path of a case folder.
+    origins
+        As-of days, earliest first.
+    rungs
+        Names of rungs.
+    settings
+        How to sample; every task gets a seed of its own made from the seed here.
+    priors
+        Folder of prior files; None for the shipped ones.
+    """
+
+    case: str
+    origins: tuple[date, ...]
+    rungs: tuple[str, ...] = DEFAULT_RUNGS
+    settings: Settings = Settings()
+    priors: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A task with the key under which its result is kept, and what the worker must have seen."""
+
+    key: str
+    origin: date
+    task: Task
+    data_digest: str
+
+
+def spacing(text: str) -> timedelta:
+    """Read ``4w`` or ``10d``; AsOfError if it is neither."""
+    found = _SPACING.fullmatch(text)
+    if found is None:
+        message = f"spacing {text!r}: give a number of weeks or days, like 4w or 10d"
+        raise AsOfError(message)
+    number = int(found[1])
+    return timedelta(weeks=number) if found[2] == "w" else timedelta(days=number)
+
+
+def origins_between(case: Case, first: date, last: date, every: timedelta) -> tuple[date, ...]:
+    """Return the as-of days from ``first`` in steps of ``every`` up to ``last``.
+
+    Raises
+    ------
+    AsOfError
+        ``last`` lies before ``first``, or beyond what the case is coded to, where nothing could be decided.
+    """
+    if last < first:
+        message = f"origins from {first} to {last}: the last lies before the first"
+        raise AsOfError(message)
+    if last > case.coded_until:
+        message = f"origins to {last}: {case.id} is coded to {case.coded_until}, and beyond it nothing can be decided"
+        raise AsOfError(message)
+    return tuple(first + k * every for k in range((last - first) // every + 1))
+
+
+def plan(request: Request) -> Iterator[Planned]:
+    """Yield the tasks of a backtest, rung by rung, each origin's data looked at as of that origin only.
+
+    The first and the last origin are looked at before any task is handed out, so that a bad date fails at once.
+
+    Raises
+    ------
+    ForecastError
+        The case, the priors, a rung or an origin is not usable.
+    """
+    case, priors = load_case(request.case), load_priors(request.priors)
+    rungs = [get_rung(name) for name in request.rungs]
+    blank = _blank_task(request)
+    as_of(case, request.origins[0])
+    longest = history_at(replace(blank, as_of=str(request.origins[-1])))
+    room = sizes_of(longest)
+    longest = replace(longest, room=room)
+    common = {"definition": case.model_dump(mode="json", exclude=_UNSEEN), "priors": priors.digest(), "code": code()}
+    seen: dict[date, tuple[str, str]] = {}
+    for rung in rungs:
+        shape = repr(rung.shape(longest))
+        for origin in request.origins:
+            if origin not in seen:
+                vintage = as_of(case, origin)
+                seen[origin] = (vintage.digest(), str(vintage.coded_until))
+            seed = task_seed(request.settings.seed, origin, rung.name)
+            task = replace(blank, as_of=str(origin), rung=rung.name, seed=seed, room=room)
+            own = {k: v for k, v in task.plain().items() if k not in ("case", "priors", "room")}
+            key = _digest({**common, **own, "shape": shape, "data": seen[origin]})
+            yield Planned(key, origin, task, seen[origin][0])
+
+
+def task_seed(seed: int, origin: date, rung: str) -> int:
+    """Return the seed of one task: below 2**63, and as good as independent of those of the others."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{origin}/{rung}".encode()).digest()[:8], "big") >> 1
+
+
+def _blank_task(request: Request) -> Task:
+    """Return a task without origin, rung and room; paths are made whole, as a worker has another working folder."""
+    s = request.settings
+    case = str(Path(request.case).resolve()) if Path(request.case).is_dir() else request.case
+    priors = str(request.priors.resolve()) if request.priors else None
+    return Task(case, "", "", s.seed, s.draws, s.tune, s.chains, priors, {})
+
+
+def _digest(facts: Any) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
