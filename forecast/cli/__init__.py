@@ -1,7 +1,8 @@
 """The command ``forecast``.
 
 Exit codes: 0 done, 1 the gate failed (nothing was published), 2 bad input, 3 output not writable, 4 another run is in
-progress, 5 a scheduler does not answer, 6 a backtest lacks some of its forecasts. Progress goes to standard error, results to standard output; ``--json`` for a machine.
+progress, 5 a scheduler does not answer, 6 a backtest lacks some of its forecasts. Progress goes to standard error,
+results to standard output; ``--json`` for a machine.
 """
 
 import argparse

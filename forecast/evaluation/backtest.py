@@ -126,13 +126,15 @@ class _Progress:
 
     def _check(self, planned: Planned, result: dict[str, Any]) -> None:
         """Refuse what a worker with other code or other data has computed."""
-        mend = "install the same package, libraries and case there"
-        if result["code"] != self._code:
-            message = f"{planned.task.rung} as of {planned.origin}: the worker runs other code than this machine; {mend}"
-            raise SchedulerError(message)
-        if result["status"] == "done" and result["made_of"]["data_digest"] != planned.data_digest:
-            message = f"{planned.task.rung} as of {planned.origin}: the worker sees other data than this machine; {mend}"
-            raise SchedulerError(message)
+        same = {"code": result["code"] == self._code}
+        if result["status"] == "done":
+            same["data"] = result["made_of"]["data_digest"] == planned.data_digest
+            same["priors"] = result["made_of"]["prior_digest"] == planned.prior_digest
+        for what, agrees in same.items():
+            if not agrees:
+                where = f"{planned.task.rung} as of {planned.origin}: a worker has other {what} than this machine"
+                message = f"{where}; install the same package, libraries and files there"
+                raise SchedulerError(message)
 
 
 def _assembled(request: Request, progress: _Progress) -> Backtest:
@@ -184,8 +186,10 @@ def _counts(forecasts: pd.DataFrame) -> list[dict[str, Any]]:
     rows["came"] = rows["scorable"] & rows["outcome"].eq(1).fillna(value=False)
     grouped = rows.groupby(["forecaster", "question", "horizon_weeks"], sort=True)
     counted = grouped.agg(made=("scorable", "size"), scorable=("scorable", "sum"), came=("came", "sum")).reset_index()
-    counts: list[dict[str, Any]] = counted.astype({"scorable": int, "came": int}).to_dict(orient="records")
-    return counts
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in counted.astype({"scorable": int, "came": int}).to_dict(orient="records")
+    ]
 
 
 def _seconds(done: list[Done]) -> dict[str, dict[str, float]]:

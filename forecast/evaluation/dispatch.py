@@ -63,7 +63,7 @@ def run_tasks(
     if not head:  # nothing to do: no cluster for it
         return
     with _client(scheduler, workers) as client:
-        running: dict[str, str] = {}
+        running: dict[Any, str] = {}
         finished = as_completed([], loop=client.loop)
         for key, arguments in itertools.chain(head, queue):
             future = client.submit(forecast_origin, dict(arguments), key=f"forecast-{key}", retries=RETRIES)

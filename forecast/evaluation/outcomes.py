@@ -24,7 +24,7 @@ import numpy as np
 from forecast.case import LADDERS, LEVELS, Question
 from forecast.errors import AsOfError
 from forecast.models.moves import LIMITED
-from forecast.observations import Interval, Vintage, intervals_of, levels_on, week_ends
+from forecast.observations import Vintage, intervals_of, levels_on, week_ends
 from forecast.outlook.outlook import OUTCOMES, classify
 from forecast.outlook.paths import NEVER, Paths, first_passages
 
@@ -149,8 +149,8 @@ class _RealisedPath:
         self._public = {str(event): stamp.to_pydatetime() for event, stamp in public.items()}
         # The last level is held on: that adds no step, and shows a deal that may yet turn out to last.
         ahead = max((q.lasting_weeks or 0 for q in vintage.case.questions), default=0)
-        held = {ladder: np.pad(level, (0, ahead), mode="edge") for ladder, level in self._levels.items()}
-        self._paths = Paths(*(held[ladder].astype(np.int8)[:, None, None] for ladder in LADDERS), chains=1, draws=1)
+        held = {n: np.pad(level, (0, ahead), mode="edge")[:, None, None] for n, level in self._levels.items()}
+        self._paths = Paths(held["diplomacy"], held["force"], chains=1, draws=1)
 
     @property
     def _last(self) -> int:
@@ -237,11 +237,10 @@ class _RealisedPath:
         if not question.lasting_weeks:
             return 0
         in_force = self._levels["diplomacy"] >= LIMITED
-        ends = [0]
-        for week in range(1, until + 1):
-            if any(o.day <= by for o in self._step("diplomacy", week, deal=True)):
-                ends.append(week + int(np.argmin(in_force[week:])))
-        return max(ends)
+        begun = [
+            week for week in range(1, until + 1) if any(o.day <= by for o in self._step("diplomacy", week, deal=True))
+        ]
+        return max((week + int(np.argmin(in_force[week:])) for week in begun), default=0)
 
 
 def _ladder_of(question: Question) -> tuple[str, ...]:

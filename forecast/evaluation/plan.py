@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Request:
     case: str
     origins: tuple[date, ...]
     rungs: tuple[str, ...] = DEFAULT_RUNGS
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
     priors: Path | None = None
 
 
@@ -54,6 +54,7 @@ class Planned:
     origin: date
     task: Task
     data_digest: str
+    prior_digest: str
 
 
 def spacing(text: str) -> timedelta:
@@ -100,7 +101,8 @@ def plan(request: Request) -> Iterator[Planned]:
     longest = history_at(replace(blank, as_of=str(request.origins[-1])))
     room = sizes_of(longest)
     longest = replace(longest, room=room)
-    common = {"definition": case.model_dump(mode="json", exclude=_UNSEEN), "priors": priors.digest(), "code": code()}
+    stated = priors.digest()
+    common = {"definition": case.model_dump(mode="json", exclude=_UNSEEN), "priors": stated, "code": code()}
     seen: dict[date, tuple[str, str]] = {}
     for rung in rungs:
         shape = repr(rung.shape(longest))
@@ -112,7 +114,7 @@ def plan(request: Request) -> Iterator[Planned]:
             task = replace(blank, as_of=str(origin), rung=rung.name, seed=seed, room=room)
             own = {k: v for k, v in task.plain().items() if k not in ("case", "priors", "room")}
             key = _digest({**common, **own, "shape": shape, "data": seen[origin]})
-            yield Planned(key, origin, task, seen[origin][0])
+            yield Planned(key, origin, task, seen[origin][0], stated)
 
 
 def task_seed(seed: int, origin: date, rung: str) -> int:
