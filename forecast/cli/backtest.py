@@ -42,7 +42,7 @@ def run_backtest(arguments: argparse.Namespace) -> int:
     from forecast.models import get_rung
 
     case = load_case(arguments.case)
-    rungs = tuple(dict.fromkeys(arguments.rungs.split(","))) if arguments.rungs else DEFAULT_RUNGS
+    rungs = DEFAULT_RUNGS if arguments.rungs is None else tuple(dict.fromkeys(arguments.rungs.split(",")))
     for name in rungs:
         get_rung(name)
     workers = arguments.workers if arguments.workers is not None else os.cpu_count() or 1

@@ -88,7 +88,7 @@ def _client(scheduler: str | None, workers: int) -> Iterator["Client"]:
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any free port: the usual one may be taken, which is warned about
             silence_logs=logging.ERROR,
         )
         with local, Client(local, set_as_default=False) as client:

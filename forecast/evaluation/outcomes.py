@@ -145,8 +145,7 @@ class _RealisedPath:
         self._days = np.concatenate([[start], ends[(ends > start) & (exposure == 1.0)]])
         self._intervals = intervals_of(vintage)
         self._levels = {ladder: levels_on(self._intervals, ladder, self._days) for ladder in LADDERS}
-        public = vintage.observations.set_index("id")["first_published_at"]
-        self._public = {str(event): stamp.to_pydatetime() for event, stamp in public.items()}
+        self._public = vintage.observations.set_index("id")["first_published_at"]
         # The last level is held on: that adds no step, and shows a deal that may yet turn out to last.
         ahead = max((q.lasting_weeks or 0 for q in vintage.case.questions), default=0)
         held = {n: np.pad(level, (0, ahead), mode="edge")[:, None, None] for n, level in self._levels.items()}
@@ -219,7 +218,7 @@ class _RealisedPath:
             return []
         name = LEVELS[ladder][level]
         return [
-            _Opening(i.start.astype(object), self._public[i.event_id], i.event_id)
+            _Opening(i.start.astype(object), self._public[i.event_id].to_pydatetime(), i.event_id)
             for i in self._intervals
             if i.hold.ladder == ladder and i.hold.level == name and i.holds_at(self._days[week])
         ]
