@@ -294,9 +294,12 @@ def test_a_worker_that_differs_is_refused(
     if what == "code":
         monkeypatch.setattr(module, "code", lambda: "sha256:other")
     else:
-        digest = {"data": "data_digest", "priors": "prior_digest"}[what]
         told = list(plan(request_of(tiny_case)))
-        monkeypatch.setattr(module, "plan", lambda _request: [replace(p, **{digest: "other"}) for p in told])
+        if what == "data":
+            other = [replace(p, data_digest="other") for p in told]
+        else:
+            other = [replace(p, prior_digest="other") for p in told]
+        monkeypatch.setattr(module, "plan", lambda _request: other)
     with pytest.raises(SchedulerError, match=f"R0 as of 2020-10-02: a worker has other {what} than this machine"):
         backtest(request_of(tiny_case), out=tmp_path)
     assert not list((tmp_path / FOLDER).iterdir())

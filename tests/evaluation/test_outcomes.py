@@ -150,7 +150,7 @@ def asking(vintage: Vintage) -> Vintage:
     """The small case with every kind of question, and a letter that makes peace for good."""
     case = vintage.case
     questions = tuple(
-        Question(id=e, event=e, label=e, definition=e, lasting_weeks=LASTING if e == "deal_lasting" else None)  # type: ignore[arg-type]
+        Question(id=e, event=e, label=e, definition=e, lasting_weeks=LASTING if e == "deal_lasting" else None)
         for e in EVENTS
     )
     peace = Hold(
@@ -293,7 +293,8 @@ def test_outcomes_are_exclusive_nested_and_stay_what_they_are(
             for event in EVENTS:
                 _whole(found[event, by], as_of)
         for event in EVENTS:
-            series = [found[event, by].outcome for by in deadlines if found[event, by].outcome is not None]
+            asked_by = [found[event, by].outcome for by in deadlines]
+            series = [outcome for outcome in asked_by if outcome is not None]
             assert series == sorted(series, reverse=event == "neither")
     first, last = seen
     assert all(last[k].outcome is not None for k in last)
