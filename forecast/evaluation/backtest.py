@@ -19,7 +19,6 @@ from forecast.evaluation.dispatch import run_tasks
 from forecast.evaluation.parts import make_folder, read_part, write_part
 from forecast.evaluation.plan import Planned, Request, plan
 from forecast.evaluation.reconstructed import LABEL, Done, category_table, curve_table, forecast_table, scorable
-from forecast.evaluation.task import code
 from forecast.files import locked, write_whole
 from forecast.observations import as_of
 
@@ -79,9 +78,10 @@ def backtest(
         Bad input, a folder that cannot be written to or is in use, a scheduler that does not answer.
     """
     say = say or (lambda _line: None)
+    tasks = plan(request)
     with locked(out):
         make_folder(out)
-        progress = _Progress(request, out, say)
+        progress = _Progress(tasks, out, say, total=len(request.origins) * len(request.rungs))
         for key, result in run_tasks(progress.missing(), scheduler=scheduler, workers=workers):
             progress.keep(key, result)
         finished = _assembled(request, progress)
@@ -92,16 +92,15 @@ def backtest(
 class _Progress:
     """What has been planned, found and computed so far."""
 
-    def __init__(self, request: Request, out: Path, say: Say) -> None:
-        self._request, self._out, self._say = request, out, say
-        self._code = code()
+    def __init__(self, tasks: Iterator[Planned], out: Path, say: Say, *, total: int) -> None:
+        self._tasks, self._out, self._say, self._total = tasks, out, say, total
         self.planned: dict[str, Planned] = {}
         self.results: dict[str, dict[str, Any]] = {}
         self.found: set[str] = set()
 
     def missing(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the tasks that have no part yet."""
-        for planned in plan(self._request):
+        for planned in self._tasks:
             self.planned[planned.key] = planned
             part = read_part(self._out, planned)
             if part is None:
@@ -119,19 +118,14 @@ class _Progress:
             self._check(planned, result)
             write_part(self._out, planned, result)
         self.results[key] = result
-        total = len(self._request.origins) * len(self._request.rungs)
         how = f"gate {result['gate']}" if result["status"] == "done" else f"{result['status']}: {result['error']}"
         seconds = f", {result['seconds']:.0f} s" if "seconds" in result else ""
-        self._say(f"{len(self.results)}/{total}: {planned.task.rung} as of {planned.origin}, {how}{seconds}")
+        self._say(f"{len(self.results)}/{self._total}: {planned.task.rung} as of {planned.origin}, {how}{seconds}")
 
     def _check(self, planned: Planned, result: dict[str, Any]) -> None:
-        """Refuse what a worker with other code or other data has computed."""
-        same = {"code": result["code"] == self._code}
-        if result["status"] == "done":
-            same["data"] = result["made_of"]["data_digest"] == planned.data_digest
-            same["priors"] = result["made_of"]["prior_digest"] == planned.prior_digest
-        for what, agrees in same.items():
-            if not agrees:
+        """Refuse what a worker has made of other code, rules, priors or data."""
+        for what, ours in asdict(planned.made_of).items():
+            if result["made_of"][what] != ours:
                 where = f"{planned.task.rung} as of {planned.origin}: a worker has other {what} than this machine"
                 message = f"{where}; install the same package, libraries and files there"
                 raise SchedulerError(message)

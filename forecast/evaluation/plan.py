@@ -4,21 +4,21 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from forecast.case import Case, load_case
 from forecast.errors import AsOfError
-from forecast.evaluation.task import Task, code, history_at
+from forecast.evaluation.task import Ingredients, Task, history_at
 from forecast.inference import Settings
 from forecast.models import get_rung, load_priors, sizes_of
 from forecast.observations import as_of
 
 DEFAULT_RUNGS = ("R0", "R1", "R3")
 _SPACING = re.compile(r"([1-9]\d{0,3})([wd])")
-_UNSEEN = {"folder", "coded_until", "title", "summary", "limits", "observations", "episodes", "breakdowns"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A task with the key under which its result is kept, and what the worker must have seen."""
+    """A task with the key under which its result is kept, and what the worker must have made it of."""
 
     key: str
     origin: date
     task: Task
-    data_digest: str
-    prior_digest: str
+    made_of: Ingredients
 
 
 def spacing(text: str) -> timedelta:
@@ -85,9 +84,9 @@ def origins_between(case: Case, first: date, last: date, every: timedelta) -> tu
 
 
 def plan(request: Request) -> Iterator[Planned]:
-    """Yield the tasks of a backtest, rung by rung, each origin's data looked at as of that origin only.
+    """Return the tasks of a backtest, rung by rung, each origin's data looked at as of that origin only.
 
-    The first and the last origin are looked at before any task is handed out, so that a bad date fails at once.
+    The first and the last origin are looked at now, so that a bad date fails at once, the others as tasks are taken.
 
     Raises
     ------
@@ -101,20 +100,17 @@ def plan(request: Request) -> Iterator[Planned]:
     longest = history_at(replace(blank, as_of=str(request.origins[-1])))
     room = sizes_of(longest)
     longest = replace(longest, room=room)
-    stated = priors.digest()
-    common = {"definition": case.model_dump(mode="json", exclude=_UNSEEN), "priors": stated, "code": code()}
-    seen: dict[date, tuple[str, str]] = {}
-    for rung in rungs:
-        shape = repr(rung.shape(longest))
-        for origin in request.origins:
-            if origin not in seen:
-                vintage = as_of(case, origin)
-                seen[origin] = (vintage.digest(), str(vintage.coded_until))
-            seed = task_seed(request.settings.seed, origin, rung.name)
-            task = replace(blank, as_of=str(origin), rung=rung.name, seed=seed, room=room)
-            own = {k: v for k, v in task.plain().items() if k not in ("case", "priors", "room")}
-            key = _digest({**common, **own, "shape": shape, "data": seen[origin]})
-            yield Planned(key, origin, task, seen[origin][0], stated)
+    shapes = {rung.name: repr(rung.shape(longest)) for rung in rungs}
+    made_of = cache(lambda origin: Ingredients.of(as_of(case, origin), priors))
+
+    def planned(rung: str, origin: date) -> Planned:
+        seed = task_seed(request.settings.seed, origin, rung)
+        task = replace(blank, as_of=str(origin), rung=rung, seed=seed, room=room)
+        own = {k: v for k, v in task.plain().items() if k not in ("case", "priors", "room")}
+        key = _digest({**asdict(made_of(origin)), **own, "shape": shapes[rung]})
+        return Planned(key, origin, task, made_of(origin))
+
+    return (planned(rung, origin) for rung in shapes for origin in request.origins)
 
 
 def task_seed(seed: int, origin: date, rung: str) -> int:

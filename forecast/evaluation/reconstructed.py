@@ -81,7 +81,6 @@ def _rows(done: list[Done], latest: Vintage) -> Iterator[dict[str, Any]]:
             decided[origin] = {(o.question, o.category, str(o.by)): o for o in found}
         for row in result["rows"]:
             outcome = decided[origin][row["question"], row["category"], row["by"]]
-            made_of = {name: result["made_of"][name] for name in _MADE_OF[1:]}
             yield {
                 **_asked(origin, rung, result),
                 **row,
@@ -92,13 +91,15 @@ def _rows(done: list[Done], latest: Vintage) -> Iterator[dict[str, Any]]:
                 "public_at": outcome.public_at,
                 "settled_by": ";".join(outcome.settled_by),
                 "model_version": __version__,
-                **made_of,
+                "seed": result["seed"],
+                "data_digest": result["made_of"]["data"],
+                "prior_digest": result["made_of"]["priors"],
+                "draw_digest": result["draw_digest"],
             }
 
 
 def _asked(origin: date, rung: str, result: dict[str, Any]) -> dict[str, Any]:
-    case = result["made_of"]["case"]
-    return {"label": LABEL, "forecaster": rung, "case": case, "origin": parse_instant(origin)}
+    return {"label": LABEL, "forecaster": rung, "case": result["case"], "origin": parse_instant(origin)}
 
 
 def _table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:

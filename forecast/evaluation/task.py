@@ -18,11 +18,13 @@ from forecast import __version__
 from forecast.errors import EngineError, RungError
 
 if TYPE_CHECKING:
-    from forecast.inference import Fit, Settings
-    from forecast.models import History
+    from forecast.case import Case
+    from forecast.models import History, Priors
+    from forecast.observations import Vintage
     from forecast.outlook import Outlook
 
 
+_UNSEEN = {"folder", "coded_until", "title", "summary", "limits", "observations", "episodes", "breakdowns"}
 _PACKAGE = Path(__file__).resolve().parent.parent
 _NUMERIC = ("case", "observations", "models", "inference", "outlook", "evaluation/task.py")
 _LIBRARIES = ("pymc", "pytensor", "nutpie", "numba", "numpy", "scipy", "pandas", "xarray", "arviz-stats")
@@ -61,6 +63,23 @@ class Task:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Ingredients:
+    """Digests of what a forecast was made of, so that a worker that has something else is found out."""
+
+    code: str
+    definition: str
+    priors: str
+    data: str
+    coded_until: str
+
+    @classmethod
+    def of(cls, vintage: "Vintage", priors: "Priors") -> "Ingredients":
+        """Describe what this process would make a forecast of."""
+        until = str(vintage.coded_until)
+        return cls(code(), _definition(vintage.case), priors.digest(), vintage.digest(), until)
+
+
 def forecast_origin(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Fit one rung to what was known at one origin and answer the case's questions.
 
@@ -71,29 +90,32 @@ def forecast_origin(arguments: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``status``: ``done`` with ``gate``, ``checks``, ``rows``, ``curves`` and ``made_of``, or ``failed`` with
-        ``error``; ``seconds``.
+        ``status``: ``done`` with ``gate``, ``checks``, ``rows``, ``curves`` and ``draw_digest``, or ``failed`` with
+        ``error``; ``made_of``, what went in; ``seconds``.
     """
     from threadpoolctl import threadpool_limits
+
+    from forecast.models import load_priors
 
     task = Task(**arguments)
     started = time.perf_counter()
     with threadpool_limits(1):
+        history = history_at(task)
+        priors = load_priors(Path(task.priors) if task.priors else None)
         try:
-            found = _forecast(task)
+            found = _forecast(task, history, priors)
         except (RungError, EngineError) as error:
             found = {"status": "failed", "error": str(error)}
-    return found | {"code": code(), "seconds": round(time.perf_counter() - started, 2)}
+        made_of = Ingredients.of(history.vintage, priors)
+    return found | {"made_of": asdict(made_of), "seconds": round(time.perf_counter() - started, 2)}
 
 
-def _forecast(task: Task) -> dict[str, Any]:
+def _forecast(task: Task, history: "History", priors: "Priors") -> dict[str, Any]:
     from forecast.inference import Settings, fit
-    from forecast.models import get_rung, load_priors
+    from forecast.models import get_rung
     from forecast.outlook import build_outlook
 
     settings = Settings(seed=task.seed, draws=task.draws, tune=task.tune, chains=task.chains)
-    history = history_at(task)
-    priors = load_priors(Path(task.priors) if task.priors else None)
     fitted = fit(get_rung(task.rung), history, priors=priors, settings=settings, cores=1)
     outlook = build_outlook(fitted)
     return {
@@ -102,7 +124,9 @@ def _forecast(task: Task) -> dict[str, Any]:
         "checks": {c.name: {"value": c.value, "status": c.status, "where": c.where} for c in outlook.checks},
         "rows": _rows(outlook),
         "curves": _curves(outlook),
-        "made_of": _made_of(fitted, settings),
+        "case": history.case.id,
+        "seed": task.seed,
+        "draw_digest": fitted.draw_digest(),
     }
 
 
@@ -155,15 +179,10 @@ def _curves(outlook: "Outlook") -> dict[str, list[float]]:
     }
 
 
-def _made_of(fitted: "Fit", settings: "Settings") -> dict[str, Any]:
-    return {
-        "case": fitted.history.case.id,
-        "coded_until": str(fitted.history.origin.day),
-        "data_digest": fitted.history.vintage.digest(),
-        "prior_digest": fitted.priors.digest(),
-        "draw_digest": fitted.draw_digest(),
-        **asdict(settings),
-    }
+def _definition(case: "Case") -> str:
+    """SHA-256 of the case's rules and questions; its tables, its prose and how far it is coded are not in it."""
+    stated = case.model_dump(mode="json", exclude=_UNSEEN)
+    return f"sha256:{hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()}"
 
 
 @cache

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from forecast.evaluation.outcomes import realised
 from forecast.evaluation.parts import FOLDER
 from forecast.evaluation.plan import Request, origins_between, plan, spacing, task_seed
 from forecast.evaluation.reconstructed import scorable
-from forecast.evaluation.task import Task, forecast_origin, history_at
+from forecast.evaluation.task import Ingredients, Task, forecast_origin, history_at
 from forecast.inference import Fit, Settings
 from forecast.models import RUNGS, get_rung, load_priors, sizes_of
 from tests.conftest import TinyCase
@@ -282,7 +282,7 @@ def test_a_task_whose_workers_died_is_told_and_tried_again(
     assert runner.ran == ["R0 2020-10-02"]
 
 
-@pytest.mark.parametrize("what", ["code", "data", "priors"])
+@pytest.mark.parametrize("what", ["code", "definition", "data", "priors"])
 def test_a_worker_that_differs_is_refused(
     in_process: Callable[..., InProcess],
     tiny_case: TinyCase,
@@ -291,15 +291,8 @@ def test_a_worker_that_differs_is_refused(
     what: str,
 ) -> None:
     in_process()
-    if what == "code":
-        monkeypatch.setattr(module, "code", lambda: "sha256:other")
-    else:
-        told = list(plan(request_of(tiny_case)))
-        if what == "data":
-            other = [replace(p, data_digest="other") for p in told]
-        else:
-            other = [replace(p, prior_digest="other") for p in told]
-        monkeypatch.setattr(module, "plan", lambda _request: other)
+    ours = [replace(p, made_of=Ingredients(**asdict(p.made_of) | {what: "x"})) for p in plan(request_of(tiny_case))]
+    monkeypatch.setattr(module, "plan", lambda _request: iter(ours))
     with pytest.raises(SchedulerError, match=f"R0 as of 2020-10-02: a worker has other {what} than this machine"):
         backtest(request_of(tiny_case), out=tmp_path)
     assert not list((tmp_path / FOLDER).iterdir())
@@ -333,6 +326,7 @@ def test_bad_input_is_one_line(
     assert shown.err.startswith("forecast: ")
     assert said in shown.err
     assert shown.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("options", [("--from", "2026-13-01"), ("--scheduler", "tcp://127.0.0.1:1", "--workers", "2")])
@@ -370,7 +364,20 @@ def test_interruption_and_failure_have_their_exit_codes(
 
 # --- real processes --------------------------------------------------------------------------------------------------
 
-REAL = ("--from", "2026-01-02", "--to", "2026-03-27", "--rungs", "R0", "--draws", "100", "--tune", "100")
+REAL = (
+    "--from",
+    "2026-01-30",
+    "--to",
+    "2026-03-27",
+    "--rungs",
+    "R0",
+    "--draws",
+    "100",
+    "--tune",
+    "100",
+    "--chains",
+    "2",
+)
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 
 
@@ -473,7 +480,7 @@ def test_a_worker_that_dies_loses_nothing_and_nothing_counts_twice(alone: Path, 
     assert running.wait(timeout=500) == 0
     assert (out / "forecasts.csv").read_bytes() == (alone / "forecasts.csv").read_bytes()
     summary = json.loads((out / "summary.json").read_text())
-    assert summary["tasks"] == {"all": 4, "done": 4, "of_these_found": 0, "failed": 0}
+    assert summary["tasks"] == {"all": 3, "done": 3, "of_these_found": 0, "failed": 0}
 
 
 @pytest.mark.slow
@@ -525,21 +532,21 @@ def test_rows_of_the_future_change_no_forecast(alone: Path, us_iran: Any, tmp_pa
     settled = ["outcome", "decided_on", "public_at", "settled_by"]
     pd.testing.assert_frame_equal(told.drop(columns=settled), true.drop(columns=settled))
     deals = [t[t["question"].eq("deal_comprehensive") & t["horizon_weeks"].eq(26)] for t in (told, true)]
-    assert deals[0]["outcome"].tolist() == [1] * 4
-    assert deals[1]["outcome"].fillna(0).tolist() == [0] * 4
+    assert deals[0]["outcome"].tolist() == [1] * 3
+    assert deals[1]["outcome"].fillna(0).tolist() == [0] * 3
 
 
 @pytest.mark.slow
 def test_hazards_agree_too_and_room_changes_no_digit(shell: Shell, tmp_path: Path) -> None:
     """R1 by two workers here, by two from the shell, and one origin by itself in a model of its own size."""
-    options = ("--rungs", "R1", "--to", "2026-01-30", "--every", "4w")
+    options = ("--rungs", "R1", "--to", "2026-02-27")
     here = ran(tmp_path / "here", *options, "--workers", "2")
     for _ in range(2):
         shell.worker()
     assert ran(tmp_path / "there", *options, "--scheduler", shell.address) == here
     part = json.loads(parts(tmp_path / "here")[0].read_text())
     task = Task(**part["task"])
-    assert forecast_origin(replace(task, room={}).plain())["made_of"] == part["result"]["made_of"]
+    assert forecast_origin(replace(task, room={}).plain())["draw_digest"] == part["result"]["draw_digest"]
 
 
 def test_a_backtest_is_complete_when_nothing_failed() -> None:
