@@ -13,7 +13,8 @@
     ├── VenueError(RuntimeError)       a market venue is down, slow, limiting, or answers what it should not
     ├── LedgerError(ValueError)        a ledger, an export of one, or what would enter it breaks its rules
     ├── OutputError(OSError)           a place to write to is not usable
-    └── BusyError(RuntimeError)        another run holds the lock of this output folder or ledger
+    ├── BusyError(RuntimeError)        another run holds the lock of this output folder or ledger
+    └── SchedulerError(ConnectionError) a scheduler does not answer, went away, or its workers are not like this machine
 
 A message says what is wrong, where (file, row, field) and what to do. The command line prints it as one line and
 exits with the class's ``exit_code``; nothing else is ever caught there, so a traceback always means a defect of ours.
@@ -92,6 +93,12 @@ class BusyError(ForecastError, RuntimeError):
     """Another run holds the lock."""
 
     exit_code = 4
+
+
+class SchedulerError(ForecastError, ConnectionError):
+    """A scheduler that does not answer or went away, or workers that are missing or see other data."""
+
+    exit_code = 5
 
 
 def at(path: Path | str, *, row: int | None = None, field: str | None = None) -> str:

@@ -5,7 +5,6 @@ ledger, and then the files are moved into place. A run that is killed leaves the
 between ledger and files, it is made good by the next one, because the ledger takes the same forecast once.
 """
 
-import fcntl
 import json
 import shutil
 import tempfile
@@ -20,7 +19,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from forecast.case import Case
-from forecast.errors import BusyError, CaseError, EngineError, OutputError, PosteriorError, RungError, at
+from forecast.errors import CaseError, EngineError, OutputError, PosteriorError, RungError, at
+from forecast.files import locked
 from forecast.inference import Fit, Settings, fit, load_posterior, manifest, save_posterior
 from forecast.ledger import Appended, Ledger, append, head_of, open_ledger
 from forecast.ledger.issue import forecasts_of
@@ -259,18 +259,7 @@ def output_folder(out: Path, *, before_moving: Callable[[], None] | None = None)
     BusyError
         Another run is writing there.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
-    except OSError as error:
-        message = f"{out}: cannot write here ({error.strerror}); choose another folder with --out"
-        raise OutputError(message) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            message = f"{out}: another run is writing here; wait for it, or choose another folder with --out"
-            raise BusyError(message) from None
+    with locked(out):
         try:
             for left in out.glob(".part-*"):  # of a run that was killed
                 shutil.rmtree(left)

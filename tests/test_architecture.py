@@ -24,6 +24,7 @@ PLAN = (
     "models",
     "observations",
     "case",
+    "files",
     "errors",
     "flags",
 )

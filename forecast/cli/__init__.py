@@ -1,8 +1,8 @@
 """The command ``forecast``.
 
 Exit codes: 0 done, 1 the gate failed (nothing was published) or a ledger does not verify, 2 bad input, 3 output not
-writable, 4 another run is in progress. Progress goes to standard error, results to standard output; ``--json`` for a
-machine.
+writable, 4 another run is in progress, 5 a scheduler does not answer, 6 a backtest lacks some of its forecasts.
+Progress goes to standard error, results to standard output; ``--json`` for a machine.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forecast import __version__
+from forecast.cli.backtest import add_backtest
 from forecast.cli.ledger import add_ledger, add_resolve
 from forecast.cli.shared import add_db, as_date
 from forecast.cli.shared import add_json as _add_json
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
     _add_fit_and_outlook(commands)
+    add_backtest(commands)
     _add_case(commands)
     _add_data(commands)
     _add_priors(commands)

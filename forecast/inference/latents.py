@@ -50,7 +50,7 @@ class Correction:
 
 
 def draw_latents(
-    target: Target, data: dict[str, np.ndarray], flat: np.ndarray, *, seed: int
+    target: Target, data: dict[str, np.ndarray], flat: np.ndarray, *, seed: int, cores: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, Correction]:
     """Draw one latent path for each draw of the hyperparameters, and resample both by importance.
 
@@ -64,6 +64,8 @@ def draw_latents(
         Draws of the hyperparameters [chain, draw, element].
     seed
         Seed of the paths.
+    cores
+        How many threads (default: as many as there are processors); no path depends on it.
 
     Returns
     -------
@@ -78,7 +80,7 @@ def draw_latents(
     arranged = (target.density.arrange(data), target.joint.arrange(data))
     middle = target.latent_density(rows.mean(axis=0), np.zeros(target.states), arranged[0])[2]
     seeds = np.random.SeedSequence([seed, 1]).spawn(len(rows))
-    blocks = np.array_split(np.arange(len(rows)), cpu_count() or 1)
+    blocks = np.array_split(np.arange(len(rows)), cores or cpu_count() or 1)
     with ThreadPoolExecutor(len(blocks)) as pool:
         found = list(pool.map(lambda b: [_one(target, arranged, rows[i], middle, seeds[i]) for i in b], blocks))
     paths = np.stack([path for block in found for path, _, _ in block]).reshape(chains, draws, *target.states)

@@ -94,6 +94,7 @@ def fit(
     priors: Priors,
     settings: Settings | None = None,
     report: Report | None = None,
+    cores: int | None = None,
 ) -> Fit:
     """Sample the posterior of a rung.
 
@@ -109,6 +110,8 @@ def fit(
         Seed, draws, tuning, chains.
     report
         Told in one line what is going on; None keeps silent.
+    cores
+        How many chains may run side by side (default: as many as there are processors); no draw depends on it.
 
     Returns
     -------
@@ -123,12 +126,12 @@ def fit(
     say(f"sampling {rung.name}: {settings.chains} chains of {settings.tune} + {settings.draws} draws")
     data = rung.data(history)
     check_start(rung, target, data, history)
-    flat, stats = sample(target, data, settings)
+    flat, stats = sample(target, data, settings, cores=cores)
     clock.append(time.perf_counter())
     paths, correction = None, None
     if rung.latent is not None:
         say("drawing the latent paths")
-        flat, paths, correction = draw_latents(target, data, flat, seed=settings.seed)
+        flat, paths, correction = draw_latents(target, data, flat, seed=settings.seed, cores=cores)
     drawn = rung.trim(target.expand(flat, data), history)
     if rung.latent is not None and paths is not None:
         drawn = rung.latent(drawn, paths, history)
@@ -161,7 +164,9 @@ def check_start(rung: Rung, target: Target, data: dict[str, np.ndarray], history
     raise EngineError(message)
 
 
-def sample(target: Target, data: dict[str, np.ndarray], settings: Settings) -> tuple[np.ndarray, xr.Dataset]:
+def sample(
+    target: Target, data: dict[str, np.ndarray], settings: Settings, *, cores: int | None = None
+) -> tuple[np.ndarray, xr.Dataset]:
     """Sample a target with nutpie: flat draws [chain, draw, element] and the sampler's own record [chain, draw].
 
     With latents it is sampled in whitened coordinates, from points scattered widely about its mode; without them as it
@@ -179,7 +184,7 @@ def sample(target: Target, data: dict[str, np.ndarray], settings: Settings) -> t
     with threadpool_limits(1):  # chains are the threads: BLAS's own would only get in their way
         whitening = None
         if target.states is not None:
-            whitening = whiten(lambda: target.density_at(data), target.flat.start, target.flat.name_of)
+            whitening = whiten(lambda: target.density_at(data), target.flat.start, target.flat.name_of, cores=cores)
         model = nutpie.compiled_pyfunc.from_pyfunc(
             size,
             lambda: whitening.density(target.density_at(data)) if whitening else target.density_at(data),
@@ -194,6 +199,7 @@ def sample(target: Target, data: dict[str, np.ndarray], settings: Settings) -> t
             draws=settings.draws,
             tune=settings.tune,
             chains=settings.chains,
+            cores=cores,
             seed=settings.seed,
             target_accept=TARGET_ACCEPT,
             save_warmup=False,

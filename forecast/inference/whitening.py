@@ -42,7 +42,9 @@ class Whitening:
         return whitened
 
 
-def whiten(density: Callable[[], Density], start: np.ndarray, name_of: Callable[[int], str]) -> Whitening:
+def whiten(
+    density: Callable[[], Density], start: np.ndarray, name_of: Callable[[int], str], *, cores: int | None = None
+) -> Whitening:
     """Find a density's mode and its curvature there.
 
     Parameters
@@ -53,6 +55,8 @@ def whiten(density: Callable[[], Density], start: np.ndarray, name_of: Callable[
         Where the search starts [element].
     name_of
         What an element is called, for messages.
+    cores
+        Threads to use; None for one a processor. No number depends on it.
 
     Raises
     ------
@@ -75,7 +79,7 @@ def whiten(density: Callable[[], Density], start: np.ndarray, name_of: Callable[
             "look at what the case says about it, or use R3"
         )
         raise EngineError(message)
-    values, vectors = np.linalg.eigh(_curvature(density, found.x))
+    values, vectors = np.linalg.eigh(_curvature(density, found.x, cores or cpu_count() or 1))
     if not values[0] > -FLATTEST:
         worst = int(np.argmax(np.abs(vectors[:, 0])))
         message = (
@@ -86,7 +90,7 @@ def whiten(density: Callable[[], Density], start: np.ndarray, name_of: Callable[
     return Whitening(found.x, vectors / np.sqrt(np.maximum(values, FLATTEST)) @ vectors.T)
 
 
-def _curvature(density: Callable[[], Density], at: np.ndarray) -> np.ndarray:
+def _curvature(density: Callable[[], Density], at: np.ndarray, threads: int) -> np.ndarray:
     """Minus the second derivatives of a log density [element, element], by central differences of its gradient."""
 
     def rows(block: np.ndarray) -> list[np.ndarray]:
@@ -95,7 +99,7 @@ def _curvature(density: Callable[[], Density], at: np.ndarray) -> np.ndarray:
         steps = STEP * np.eye(len(at))[block]
         return [(of(at - step)[1] - of(at + step)[1]) / (2.0 * STEP) for step in steps]
 
-    blocks = np.array_split(np.arange(len(at)), cpu_count() or 1)
+    blocks = np.array_split(np.arange(len(at)), threads)
     with ThreadPoolExecutor(len(blocks)) as pool:
         found = np.array([row for block in pool.map(rows, blocks) for row in block])
     return np.asarray(0.5 * (found + found.T))

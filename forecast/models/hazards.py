@@ -59,11 +59,16 @@ class Shapes:
     composite: int
 
 
-def shapes_of(history: History) -> Shapes:
-    """Round the sizes of a history up to whole blocks."""
+def sizes_of(history: History) -> dict[str, int]:
+    """Return how many weeks, rows of reference episodes and dyads a history has: room for it in a compiled model."""
     episodes = episode_weeks(history.vintage)
-    sizes = {"week": history.weeks.n_weeks, "episode_week": episodes.n_rows, "dyad": len(episodes.dyads)}
-    padded = {name: -(-max(size, 1) // _BLOCK[name]) * _BLOCK[name] for name, size in sizes.items()}
+    return {"week": history.weeks.n_weeks, "episode_week": episodes.n_rows, "dyad": len(episodes.dyads)}
+
+
+def shapes_of(history: History) -> Shapes:
+    """Round the sizes of a history, or the room that it is given if that is more, up to whole blocks."""
+    sizes = {name: max(size, history.room.get(name, 1)) for name, size in sizes_of(history).items()}
+    padded = {name: -(-size // _BLOCK[name]) * _BLOCK[name] for name, size in sizes.items()}
     return Shapes(composite=len(history.composites.names), **padded)
 
 

@@ -4,7 +4,8 @@ All features of a week are known at its start; the composites are those of the w
 arrays, so that a rung's data are one dictionary away from the compiled model.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import numpy as np
@@ -97,6 +98,8 @@ class History:
         Known at the start of each week that has a predecessor [week - 1, feature].
     origin
         Where the forecast starts.
+    room
+        Least sizes to pad arrays to, by dimension: histories of one shape share one compiled model.
     """
 
     vintage: Vintage
@@ -105,6 +108,7 @@ class History:
     items: WeeklyItems
     features: np.ndarray
     origin: Origin
+    room: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def case(self) -> Case:
@@ -112,7 +116,7 @@ class History:
         return self.vintage.case
 
 
-def build_history(vintage: Vintage, *, plan_weeks: int) -> History:
+def build_history(vintage: Vintage, *, plan_weeks: int, room: Mapping[str, int] | None = None) -> History:
     """Code a vintage and lay out the features of its weeks.
 
     Parameters
@@ -121,6 +125,8 @@ def build_history(vintage: Vintage, *, plan_weeks: int) -> History:
         What was known.
     plan_weeks
         How many weeks beyond the origin the plan must cover.
+    room
+        Least sizes to pad arrays to, from :func:`forecast.models.sizes_of` of a longer history.
     """
     weeks = code_weeks(vintage)
     composites = weekly_composites(vintage, weeks)
@@ -138,7 +144,7 @@ def build_history(vintage: Vintage, *, plan_weeks: int) -> History:
         log_term_left=known.log_term_left,
     )
     origin = _origin(vintage, weeks, composites, durations, plan_weeks)
-    return History(vintage, weeks, composites, weekly_items(vintage, weeks), features, origin)
+    return History(vintage, weeks, composites, weekly_items(vintage, weeks), features, origin, dict(room or {}))
 
 
 def feature_array(

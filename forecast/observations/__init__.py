@@ -2,7 +2,7 @@
 
 from forecast.observations.composites import WeeklyComposites, weekly_composites
 from forecast.observations.items import WeeklyItems, weekly_items
-from forecast.observations.ladders import CodedWeeks, Interval, code_weeks, intervals_of, week_ends
+from forecast.observations.ladders import CodedWeeks, Interval, code_weeks, intervals_of, levels_on, week_ends
 from forecast.observations.vintage import Vintage, as_of, parse_instant
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "as_of",
     "code_weeks",
     "intervals_of",
+    "levels_on",
     "parse_instant",
     "week_ends",
     "weekly_composites",

@@ -79,16 +79,19 @@ def code_weeks(vintage: Vintage) -> CodedWeeks:
     """Code both ladders and the marks for every week up to the end of what the vintage covers."""
     ends, exposure = week_ends(vintage.case.grid_start, vintage.coded_until)
     intervals = intervals_of(vintage)
-    levels = {}
-    for ladder in LADDERS:
-        level = np.zeros(len(ends), dtype=int)
-        for interval in intervals:
-            if interval.hold.ladder == ladder:
-                covered = (interval.start <= ends) & (ends < interval.stop)
-                level[covered] = np.maximum(level[covered], LEVELS[ladder].index(str(interval.hold.level)))
-        levels[ladder] = level
+    levels = {ladder: levels_on(intervals, ladder, ends) for ladder in LADDERS}
     marks = {mark: _any_covering(intervals, mark, ends) for mark in vintage.case.marks}
     return CodedWeeks(ends=ends, exposure=exposure, levels=levels, marks=marks, intervals=intervals)
+
+
+def levels_on(intervals: tuple[Interval, ...], ladder: str, days: np.ndarray) -> np.ndarray:
+    """Return the level that a ladder is held at by the end of each day [day]."""
+    level = np.zeros(len(days), dtype=int)
+    for interval in intervals:
+        if interval.hold.ladder == ladder:
+            covered = (interval.start <= days) & (days < interval.stop)
+            level[covered] = np.maximum(level[covered], LEVELS[ladder].index(str(interval.hold.level)))
+    return level
 
 
 def intervals_of(vintage: Vintage) -> tuple[Interval, ...]:

@@ -1,0 +1,1 @@
+"""How good the forecasts were: what came true, and forecasts made again as of past days."""

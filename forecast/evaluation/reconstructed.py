@@ -1,0 +1,107 @@
+"""The tables of a backtest: reconstructed forecasts joined to what came.
+
+Columns follow the scored table: a row is a forecaster's forecast of a question by a date, with its outcome.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from forecast import __version__
+from forecast.evaluation.outcomes import FIRST, Outcome, first_passage_times, realised
+from forecast.observations import Vintage, parse_instant
+
+LABEL = "reconstructed"
+Done = tuple[date, str, dict[str, Any]]
+"""Origin, rung and result of a task that has given forecasts."""
+
+_ASKED = ("label", "forecaster", "case", "question", "origin", "by", "horizon_weeks")
+_FORECAST = ("probability", "mcse", "lower", "upper", "gate")
+_OUTCOME = ("outcome", "decided_on", "public_at", "settled_by")
+_MADE_OF = ("model_version", "seed", "data_digest", "prior_digest", "draw_digest")
+FORECAST_COLUMNS = (*_ASKED, *_FORECAST, *_OUTCOME, *_MADE_OF)
+CATEGORY_COLUMNS = tuple("category" if c == "question" else c for c in FORECAST_COLUMNS)
+CURVE_COLUMNS = (*_ASKED[:5], "week", "probability", "gate", "came_after_weeks", "watched_weeks")
+
+
+def forecast_table(done: list[Done], latest: Vintage) -> pd.DataFrame:
+    """Return the answers to questions of yes or no, one row a rung, origin, question and horizon.
+
+    Parameters
+    ----------
+    done
+        Finished tasks.
+    latest
+        What is known now, which decides.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``FORECAST_COLUMNS``; probabilities between 0 and 1, ``horizon_weeks`` in weeks, ``outcome`` 1, 0 or missing.
+    """
+    return _table([r for r in _rows(done, latest) if r["question"] != FIRST], FORECAST_COLUMNS)
+
+
+def category_table(done: list[Done], latest: Vintage) -> pd.DataFrame:
+    """Return the forecasts of what comes first, one row a rung, origin, horizon and category; they sum to one."""
+    return _table([r for r in _rows(done, latest) if r["question"] == FIRST], CATEGORY_COLUMNS)
+
+
+def curve_table(done: list[Done], latest: Vintage) -> pd.DataFrame:
+    """Return the probability of each question by each week, with when it came.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``CURVE_COLUMNS``; ``came_after_weeks`` is infinite for what had not come in the ``watched_weeks`` coded since.
+    """
+    rows = []
+    for origin, rung, result in done:
+        came = {p.question: p for p in first_passage_times(latest, as_of=origin)}
+        for question, curve in result["curves"].items():
+            asked = _asked(origin, rung, result) | {"question": question, "gate": result["gate"]}
+            found = {"came_after_weeks": came[question].weeks, "watched_weeks": came[question].watched}
+            rows += [asked | found | {"week": week, "probability": p} for week, p in enumerate(curve)]
+    return pd.DataFrame(rows, columns=list(CURVE_COLUMNS))
+
+
+def scorable(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that may be scored: those that are decided and whose fit did not fail its gate."""
+    return table[table["outcome"].notna() & table["gate"].ne("fail")]
+
+
+def _rows(done: list[Done], latest: Vintage) -> Iterator[dict[str, Any]]:
+    decided: dict[date, dict[tuple[str, str, str], Outcome]] = {}
+    for origin, rung, result in done:
+        if origin not in decided:
+            deadlines = sorted({date.fromisoformat(row["by"]) for row in result["rows"]})
+            found = realised(latest, as_of=origin, by=deadlines)
+            decided[origin] = {(o.question, o.category, str(o.by)): o for o in found}
+        for row in result["rows"]:
+            outcome = decided[origin][row["question"], row["category"], row["by"]]
+            yield {
+                **_asked(origin, rung, result),
+                **row,
+                "by": date.fromisoformat(row["by"]),
+                "gate": result["gate"],
+                "outcome": outcome.outcome,
+                "decided_on": outcome.decided_on,
+                "public_at": outcome.public_at,
+                "settled_by": ";".join(outcome.settled_by),
+                "model_version": __version__,
+                "seed": result["seed"],
+                "data_digest": result["made_of"]["data"],
+                "prior_digest": result["made_of"]["priors"],
+                "draw_digest": result["draw_digest"],
+            }
+
+
+def _asked(origin: date, rung: str, result: dict[str, Any]) -> dict[str, Any]:
+    return {"label": LABEL, "forecaster": rung, "case": result["case"], "origin": parse_instant(origin)}
+
+
+def _table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=list(columns))
+    return table.astype({"outcome": "Int8"})
