@@ -10,6 +10,7 @@
     ├── RungError(ValueError)          an unknown rung, or one that the data cannot carry
     ├── EngineError(RuntimeError)      a posterior that the engine cannot follow
     ├── PosteriorError(ValueError)     a posterior file is corrupt or of another schema
+    ├── ScoreError(ValueError)         forecasts or outcomes that no score may be computed from
     ├── OutputError(OSError)           a place to write to is not usable
     └── BusyError(RuntimeError)        another run holds the lock of this output folder
 
@@ -54,6 +55,10 @@ class EngineError(ForecastError, RuntimeError):
 
 class PosteriorError(ForecastError, ValueError):
     """A posterior file is corrupt or follows another schema."""
+
+
+class ScoreError(ForecastError, ValueError):
+    """Forecasts or outcomes that no score may be computed from."""
 
 
 class OutputError(ForecastError, OSError):
