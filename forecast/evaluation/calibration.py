@@ -19,7 +19,7 @@ from forecast.evaluation.resampling import INTERVAL, SEED, interval
 from forecast.evaluation.scores import FLOOR, clip
 
 SIMULATIONS = 1000
-GRID = 241
+GRID = 161
 GRID_REACH = 6.0
 PRIOR_BIAS = (0.0, 1.0)
 PRIOR_SLOPE = (1.0, 1.0)

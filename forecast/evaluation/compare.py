@@ -167,7 +167,7 @@ def hierarchical_difference(differences: pd.DataFrame, *, scale: float, seed: in
     ::
 
         d_q ~ StudentT(nu, mu + u_cluster + v_band, s)
-        mu ~ Normal(0, scale)          tau ~ HalfNormal(scale),  u ~ Normal(0, tau)
+        mu ~ Normal(0, scale)          tau ~ HalfNormal(3 scale),  u ~ Normal(0, tau)
         s ~ HalfNormal(2 scale)        omega ~ HalfNormal(scale / 2),  v ~ Normal(0, omega)
         nu ~ 2 + Gamma(2, 0.1)
 
@@ -256,7 +256,7 @@ def _compiled(n: int, clusters: int, bands: int) -> Any:
         band = pm.Data("band", np.zeros(n, dtype=np.int64))
         scale = pm.Data("scale", np.array(1.0))
         mu = pm.Deterministic("mu", scale * pm.Normal("mu_unit"))
-        tau = pm.Deterministic("tau", scale * pm.HalfNormal("tau_unit"))
+        tau = pm.Deterministic("tau", 3 * scale * pm.HalfNormal("tau_unit"))
         omega = 0.5 * scale * pm.HalfNormal("omega_unit")
         s = 2 * scale * pm.HalfNormal("s_unit")
         nu = 2 + pm.Gamma("nu_less_2", 2, 0.1)

@@ -171,8 +171,7 @@ def band_of(weeks: Sequence[float] | np.ndarray | pd.Series) -> pd.Categorical:
     if not (values >= 0).all():
         message = "weeks to the deadline: need numbers from 0 on"
         raise ScoreError(message)
-    code = [max(int(k) - 1, 0) for k in np.searchsorted(BAND_EDGES, values, side="left")]
-    return pd.Categorical.from_codes(code, categories=list(BANDS), ordered=True)
+    return pd.cut(values, [*BAND_EDGES, np.inf], labels=list(BANDS), include_lowest=True)
 
 
 def score_rows(table: pd.DataFrame, *, floor: float = FLOOR) -> pd.DataFrame:
@@ -204,9 +203,10 @@ def _timed(table: pd.DataFrame, columns: tuple[str, ...], what: str) -> pd.DataF
         raise ScoreError(message)
     rows = table.assign(origin=table["origin"].dt.tz_convert("UTC").dt.as_unit("s"))
     try:
-        rows["by"] = pd.to_datetime(rows["by"]).dt.as_unit("s")
+        rows["by"] = pd.to_datetime(rows["by"], format="ISO8601").dt.tz_localize(None).dt.normalize().dt.as_unit("s")
         if "decided_on" in columns and not isinstance(rows["decided_on"].dtype, pd.DatetimeTZDtype):
-            rows["decided_on"] = (pd.to_datetime(rows["decided_on"]) + _DAY_END).dt.tz_localize("UTC")
+            days = pd.to_datetime(rows["decided_on"], format="ISO8601")
+            rows["decided_on"] = (days.dt.normalize() + _DAY_END).dt.tz_localize("UTC")
     except (ValueError, TypeError) as error:
         message = f"{what}: by and decided_on must be dates ({error})"
         raise ScoreError(message) from None
