@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from forecast.errors import ScoreError
 from forecast.evaluation.resampling import SEED, bootstrap_means, design_effect, interval
@@ -171,6 +172,17 @@ def hierarchical_difference(differences: pd.DataFrame, *, scale: float, seed: in
         s ~ HalfNormal(2 scale)        omega ~ HalfNormal(scale / 2),  v ~ Normal(0, omega)
         nu ~ 2 + Gamma(2, 0.1)
 
+    The effects of the bands sum to zero: they are all the bands there are, so mu is their even mean. Events are a
+    sample of those to come: the sampler sees their mean, mu + mean(u) ~ Normal(0, sqrt(scale² + tau²/clusters)), and
+    the deviations from it; mu is then drawn given that mean, from its normal conditional. That is the same model, and
+    mixes where mu and u side by side did not (R-hat 1.015 on 200 simulated differences in 25 clusters).
+
+    Why these priors. Between useful forecasters mean differences beyond ``scale`` are rare. Events differ by more than
+    forecasters do, since what happens rewards one of them and what does not the other, hence 3 for tau: over 60
+    simulated histories of 24 events the 90 % interval then held the truth 54 or 55 times, with 1 it did 51 or 52 times,
+    and the cluster bootstrap's 50 or 53 times (two forecasters alike; one of them biased). Leads differ by less than forecasters do. nu above 2 keeps the variance
+    finite.
+
     Parameters
     ----------
     differences
@@ -193,9 +205,12 @@ def hierarchical_difference(differences: pd.DataFrame, *, scale: float, seed: in
         raise ScoreError(message)
     values = differences["difference"].to_numpy(float)
     compiled = _compiled(len(values), len(clusters[1]), len(bands[1]))
-    data = {"difference": values, "cluster": clusters[0], "band": bands[0], "scale": scale}
+    data = {"difference": values, "cluster": clusters[0], "scale": scale}
+    if len(bands[1]) > 1:
+        data["band"] = bands[0]
     trace = _sample(compiled, data, seed)
-    posterior = trace["posterior"].to_dataset()[["mu", "tau"]]
+    posterior = trace["posterior"].to_dataset()[["centre", "tau"]]
+    posterior["mu"] = _drawn_mu(posterior["centre"], posterior["tau"], scale, len(clusters[1]), seed)
     mu = posterior["mu"].to_numpy()
     checked = [arviz_stats.ess(posterior, method=m, **o) for m, o in (("bulk", {}), ("tail", {"prob": (0.05, 0.95)}))]
     return HierarchicalDifference(
@@ -253,16 +268,25 @@ def _compiled(n: int, clusters: int, bands: int) -> Any:
     with pm.Model() as model:
         difference = pm.Data("difference", np.zeros(n))
         cluster = pm.Data("cluster", np.zeros(n, dtype=np.int64))
-        band = pm.Data("band", np.zeros(n, dtype=np.int64))
         scale = pm.Data("scale", np.array(1.0))
-        mu = pm.Deterministic("mu", scale * pm.Normal("mu_unit"))
         tau = pm.Deterministic("tau", 3 * scale * pm.HalfNormal("tau_unit"))
-        omega = 0.5 * scale * pm.HalfNormal("omega_unit")
+        centre = pm.Deterministic("centre", pm.math.sqrt(scale**2 + tau**2 / clusters) * pm.Normal("centre_unit"))
         s = 2 * scale * pm.HalfNormal("s_unit")
         nu = 2 + pm.Gamma("nu_less_2", 2, 0.1)
-        centre = mu + tau * pm.Normal("u", shape=clusters)[cluster] + omega * pm.Normal("v", shape=bands)[band]
-        pm.StudentT("d", nu=nu, mu=centre, sigma=s, observed=difference)
+        expected = centre + tau * pm.ZeroSumNormal("u", shape=clusters)[cluster]
+        if bands > 1:
+            band = pm.Data("band", np.zeros(n, dtype=np.int64))
+            omega = 0.5 * scale * pm.HalfNormal("omega_unit")
+            expected = expected + omega * pm.ZeroSumNormal("v", shape=bands)[band]
+        pm.StudentT("d", nu=nu, mu=expected, sigma=s, observed=difference)
     return nutpie.compile_pymc_model(model, freeze_model=False)
+
+
+def _drawn_mu(centre: xr.DataArray, tau: xr.DataArray, scale: float, clusters: int, seed: int) -> xr.DataArray:
+    """Draw mu given the mean of mu + u over the clusters at hand: all that the data say about it [chain, draw]."""
+    share = scale**2 / (scale**2 + tau**2 / clusters)
+    noise = np.random.default_rng(seed).standard_normal(centre.shape)
+    return share * centre + scale * np.sqrt(1 - share) * noise
 
 
 def _sample(compiled: Any, data: dict[str, Any], seed: int) -> Any:
