@@ -1,6 +1,6 @@
 """Mean scores by forecaster, kind of question and lead, with what they are worth: n, clusters, n_eff, intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,8 @@ from forecast.evaluation.table import (
     cluster_ids,
     score_rows,
 )
+from forecast.outlook.outlook import OUTCOMES
 
-ORDERED = ("escalation_before_deal", "neither", "deal_before_escalation")
 PRIMARY = "log"
 GROUPS = ("question", "band")
 
@@ -63,17 +63,16 @@ def score_table(
     return _summary(rows, scores=("brier", PRIMARY), group=group, reference=reference, seed=seed)
 
 
-def ordered_rows(
-    table: pd.DataFrame, *, questions: Mapping[str, str] | None = None, floor: float = FLOOR
-) -> pd.DataFrame:
-    """Put exclusive questions together as one forecast over ordered outcomes, and score it.
+def ordered_rows(table: pd.DataFrame, *, outcomes: Sequence[str] = OUTCOMES, floor: float = FLOOR) -> pd.DataFrame:
+    """Put exclusive outcomes together as one forecast over ordered outcomes, and score it.
 
     Parameters
     ----------
     table
-        Forecasts joined to outcomes.
-    questions
-        Outcome to question id, worst outcome first; by default the ids are those of ``ORDERED``.
+        Forecasts joined to outcomes; the outcome that a row is about is in ``category``, or else in ``question``.
+    outcomes
+        Worst to best; by default what comes first. The exclusive questions ``escalation_before_deal``, ``neither`` and
+        ``deal_before_escalation`` can be put together as well.
     floor
         Of the log score.
 
@@ -86,35 +85,33 @@ def ordered_rows(
     Raises
     ------
     ScoreError
-        A forecast lacks one of the questions, the probabilities do not sum to one, or not exactly one came true.
+        A forecast lacks one of the outcomes, the probabilities do not sum to one, or not exactly one came true.
     """
-    named = dict(questions) if questions is not None else {q: q for q in ORDERED}
-    rows = check_table(table)
-    rows = rows[rows["outcome"].notna() & rows["question"].isin(list(named.values()))]
+    rows = check_table(table.assign(question=table["category"]) if "category" in table else table)
+    rows = rows[rows["outcome"].notna() & rows["question"].isin(list(outcomes))]
     index = ["label", "forecaster", "case", "origin", "by"]
     columns = {
         (what, q): rows[rows["question"] == q].set_index(index)[what]
         for what in ("probability", "outcome")
-        for q in named.values()
+        for q in outcomes
     }
     wide = pd.concat(columns, axis=1).sort_index()
     p, y = wide["probability"].to_numpy(float), wide["outcome"].to_numpy(float)
     torn = np.flatnonzero(np.isnan(p).any(axis=1) | (np.nansum(y, axis=1) != 1))
     if len(torn) or wide.empty:
         where = dict(zip(index, wide.index[torn[0]], strict=True)) if len(torn) else "the table"
-        message = f"{where}: needs all of {list(named.values())}, settled, exactly one of them YES"
+        message = f"{where}: needs all of {list(outcomes)}, settled, exactly one of them YES"
         raise ScoreError(message)
-    names = list(named)
-    outcome = [names[k] for k in y.argmax(axis=1)]
-    log = log_score_categories(p, outcome, categories=names, floor=floor)
+    outcome = [outcomes[k] for k in y.argmax(axis=1)]
+    log = log_score_categories(p, outcome, categories=outcomes, floor=floor)
     true = rows[rows["outcome"] == 1].set_index(index)  # what came true carries the cluster: all three share its event
     found = wide.index.to_frame(index=False).assign(
         question="ordered",
         outcome=outcome,
         horizon_weeks=true["horizon_weeks"].reindex(wide.index).to_numpy(),
         cluster=true["cluster"].reindex(wide.index).to_numpy(),
-        rps=rps(p, outcome, categories=names),
-        brier=brier_categories(p, outcome, categories=names),
+        rps=rps(p, outcome, categories=outcomes),
+        brier=brier_categories(p, outcome, categories=outcomes),
         log=log.values,
         clipped=log.clipped,
     )
@@ -124,14 +121,14 @@ def ordered_rows(
 def ordered_table(
     table: pd.DataFrame,
     *,
-    questions: Mapping[str, str] | None = None,
+    outcomes: Sequence[str] = OUTCOMES,
     group: Sequence[str] = ("band",),
     reference: str | None = None,
     floor: float = FLOOR,
     seed: int = SEED,
 ) -> pd.DataFrame:
     """Score the ordered outcomes of a table, as :func:`score_table` does binary questions; ``rps`` is the headline."""
-    rows = ordered_rows(table, questions=questions, floor=floor)
+    rows = ordered_rows(table, outcomes=outcomes, floor=floor)
     return _summary(rows, scores=("rps", PRIMARY, "brier"), group=group, reference=reference, seed=seed)
 
 

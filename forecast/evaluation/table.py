@@ -9,7 +9,7 @@
 ``horizon_weeks``       from the origin's day to the deadline
 ``probability``         of the event
 ``outcome``             1 or 0; missing while the question is open, and for good if it was void
-``decided_on``          when the deciding fact was public; a date means its end
+``decided_on``          when the deciding fact came (the deadline where nothing did); a date means its end
 ``cluster``             id of the event that settled it, unique within the case; see :func:`cluster_of`
 ======================  ==============================================================================================
 
@@ -39,13 +39,14 @@ BANDS = ("0-2", "2-6", "6-13", "13-26", "26-52", "52+")
 _DAY_END = pd.Timedelta(hours=23, minutes=59, seconds=59)
 
 
-def cluster_of(*, settled_by: str | None, by: date, turns: Sequence[date], ladder: str) -> str:
+def cluster_of(*, settled_by: str | None, by: date) -> str:
     """Name the cluster of a settled question.
 
     An event that settled it is its cluster, whichever way: the strikes that make "escalation" YES make "a deal before
-    any escalation" NO. Where nothing happened the cluster is the spell that the deadline falls in: from one turn of the
-    question's ladder to the next, because the weeks of a spell are quiet for the same reasons. Spells are few and long,
-    which is the cautious side; two deadlines of one spell never count as two pieces of evidence.
+    any escalation" NO. Where the deadline passed without one, the cluster is the calendar year of the deadline, for all
+    questions alike: windows of up to a year that end in one year look at much the same weeks, and one quiet year is one
+    piece of evidence, for deals that did not come as for strikes that did not. (Spells of the ladders would be shorter
+    than the windows: the shipped case's force ladder turns 80 times in nine years.)
 
     Parameters
     ----------
@@ -53,15 +54,34 @@ def cluster_of(*, settled_by: str | None, by: date, turns: Sequence[date], ladde
         Id of the deciding event, None if the deadline passed without one.
     by
         The deadline.
-    turns
-        Days on which the ladder (or, for questions over both, either) changed its level, in order.
-    ladder
-        Name of the ladder, or of both, for the label.
     """
-    if settled_by is not None:
-        return f"event:{settled_by}"
-    before = [day for day in turns if day <= by]
-    return f"quiet:{ladder}:{max(before).isoformat() if before else 'start'}"
+    return f"quiet:{by.year}" if settled_by is None else f"event:{settled_by}"
+
+
+def add_clusters(table: pd.DataFrame) -> pd.DataFrame:
+    """Add ``cluster`` to outcomes that say what settled them.
+
+    Parameters
+    ----------
+    table
+        With ``by``, ``outcome`` (missing while open) and ``settled_by``: ids of the deciding events joined by ``;``,
+        the earliest first, empty where the deadline passed without one. The first id is the cluster.
+
+    Raises
+    ------
+    ScoreError
+        A column is missing.
+    """
+    lacking = [c for c in ("by", "outcome", "settled_by") if c not in table.columns]
+    if lacking:
+        message = f"outcomes: no column {lacking[0]!r}; clusters need by, outcome and settled_by"
+        raise ScoreError(message)
+    first = table["settled_by"].fillna("").astype(str).str.split(";").str[0]
+    names = [
+        cluster_of(settled_by=event or None, by=by) if known else None
+        for event, by, known in zip(first, table["by"], table["outcome"].notna(), strict=True)
+    ]
+    return table.assign(cluster=pd.Series(names, index=table.index, dtype=object))
 
 
 def join_outcomes(forecasts: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Small scored tables whose answers can be worked out by hand."""
 
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 import numpy as np
@@ -11,8 +12,8 @@ START = pd.Timestamp("2024-01-05T23:59:59Z")
 
 
 def table(
-    probabilities: dict[str, list[float]],
-    outcomes: list[float | None],
+    probabilities: Mapping[str, Sequence[float]],
+    outcomes: Sequence[float | None],
     *,
     clusters: list[str] | None = None,
     question: str = "deal",

@@ -66,7 +66,7 @@ def test_certainty_that_is_right_costs_nothing_and_the_base_rate_has_no_discrimi
     assert (right.score, right.mcb) == (0, 0)
     assert right.dsc == pytest.approx(right.unc)
     flat = decompose([0.25] * 4, [0, 0, 1, 0], score="log", simulations=20)
-    assert (flat.mcb, flat.dsc) == (pytest.approx(0, abs=1e-15), pytest.approx(0, abs=1e-15))
+    assert [flat.mcb, flat.dsc] == pytest.approx([0, 0], abs=1e-15)
     assert flat.unc == pytest.approx(stats.bernoulli(0.25).entropy())
     wrong = decompose([0.0, 0.0, 1.0], [1, 1, 0], score="log", simulations=20)
     assert wrong.score == pytest.approx(-np.log(FLOOR))
@@ -169,7 +169,7 @@ def test_fewer_questions_worth_say_less_and_none_leave_the_prior() -> None:
     full, half = two_parameter_check(p, y), two_parameter_check(p, y, worth=0.5)
     assert half.slope_upper - half.slope_lower > full.slope_upper - full.slope_lower
     nothing = two_parameter_check(p, y, worth=1e-9)
-    assert (nothing.bias, nothing.slope) == (pytest.approx(0, abs=1e-3), pytest.approx(1, abs=1e-3))
+    assert [nothing.bias, nothing.slope] == pytest.approx([0, 1], abs=1e-3)
     assert nothing.slope_upper == pytest.approx(1 + stats.norm.ppf(0.95), abs=0.01)
     for worth in (0.0, 1.1, float("nan")):
         with pytest.raises(ScoreError, match="worth"):

@@ -1,8 +1,11 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import scoringrules
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 from scipy import integrate, stats
 
 from forecast.errors import ScoreError
@@ -23,8 +26,7 @@ def by_quadrature(cdf: np.ndarray, time: float, until: float) -> float:
         return float((np.interp(t, np.arange(len(cdf)), cdf) - (time <= t)) ** 2)
 
     breaks = sorted({*(w for w in range(len(cdf)) if w < until), min(time, until), until})
-    pieces = zip(breaks[:-1], breaks[1:], strict=True)
-    return sum(integrate.quad(integrand, a, b - 1e-13)[0] for a, b in pieces)
+    return sum(integrate.quad(integrand, a, b - 1e-13)[0] for a, b in pairwise(breaks))
 
 
 @given(hazards, st.one_of(st.floats(0, 9), st.just(NEVER)), st.floats(0.1, 8), st.floats(0.1, 12))
@@ -90,7 +92,7 @@ def test_over_the_horizon_it_is_the_mean_brier_score_of_having_come(weekly: list
 
 @given(hazards, hazards, st.floats(1, 8))
 def test_what_a_false_curve_costs_is_its_squared_distance(truth: list[float], said: list[float], until: float) -> None:
-    """In expectation over passages drawn from the truth, censored at a time that has nothing to do with them: proper."""
+    """In expectation over passages drawn from the truth, censored at a time that has nothing to do with them."""
     cdf = curve(truth)
     u = (np.arange(400) + 0.5) / 400
     times = np.where(u <= cdf[-1], np.interp(u, cdf, np.arange(9.0)), NEVER)
@@ -128,13 +130,13 @@ def test_nothing_after_the_censoring_or_the_horizon_matters() -> None:
     ],
 )
 def test_what_is_no_curve_or_no_time_is_refused(
-    cdf: list[object], time: list[float], horizon: float, censored: list[float] | None, words: str
+    cdf: ArrayLike, time: list[float], horizon: float, censored: list[float] | None, words: str
 ) -> None:
     with pytest.raises(ScoreError, match=words):
         crps_curve(cdf, time, horizon=horizon, censored=censored)
 
 
 @pytest.mark.parametrize("draws", [[[1.0, -1.0]], [[1.0, float("nan")]], [1.0, 2.0], [[]]])
-def test_what_are_no_draws_is_refused(draws: list[object]) -> None:
+def test_what_are_no_draws_is_refused(draws: ArrayLike) -> None:
     with pytest.raises(ScoreError, match="draws"):
         crps_draws(draws, [1.0], horizon=4)

@@ -28,9 +28,6 @@ def simplex(k: int) -> st.SearchStrategy[np.ndarray]:
     return weights.map(lambda w: np.array(w) / sum(w))
 
 
-# Published numbers -----------------------------------------------------------------------------------------------------
-
-
 def test_briers_ten_forecasts_of_rain() -> None:
     """Brier (1950), Monthly Weather Review 78, the worked example: P = 0.19 over rain and no rain."""
     rain = np.array([0.7, 0.9, 0.8, 0.4, 0.2, 0.0, 0.0, 0.0, 0.0, 0.1])
@@ -67,9 +64,6 @@ def test_log_score_of_seven_in_ten() -> None:
     assert log_score([0.7], [0]).values[0] == pytest.approx(1.203973, abs=1e-6)
 
 
-# Another library -------------------------------------------------------------------------------------------------------
-
-
 @given(st.lists(st.tuples(inner, st.integers(0, 1)), min_size=1, max_size=20))
 def test_binary_scores_agree_with_scoringrules(rows: list[tuple[float, int]]) -> None:
     p, y = np.array(rows).T
@@ -84,9 +78,6 @@ def test_rps_agrees_with_scoringrules_once_divided(p: np.ndarray, k: int) -> Non
     """Its categories count from 1, and it does not divide by K - 1."""
     theirs = scoringrules.rps_score(np.array([k + 1]), p[None]) / 3
     np.testing.assert_allclose(rps([p], [CATEGORIES[k]], categories=CATEGORIES), theirs, atol=1e-12)
-
-
-# Properties ------------------------------------------------------------------------------------------------------------
 
 
 @given(probability, st.integers(0, 1))
@@ -177,9 +168,6 @@ def test_a_near_miss_costs_less_than_a_far_one_by_rps_alone() -> None:
     )
 
 
-# The floor -------------------------------------------------------------------------------------------------------------
-
-
 def test_the_floor_bounds_what_certainty_can_cost_and_gain_and_says_where_it_did() -> None:
     found = log_score([0.0, 1.0, 0.004, 0.005, 0.5], [1, 1, 0, 0, 0])
     expected = [-np.log(0.005), -np.log(0.995), -np.log(0.995), -np.log(0.995), -np.log(0.5)]
@@ -209,21 +197,15 @@ def test_a_floor_that_four_categories_cannot_share_is_refused() -> None:
         log_score_categories([[0.25] * 4], ["nothing"], categories=CATEGORIES, floor=0.3)
 
 
-# Skill -----------------------------------------------------------------------------------------------------------------
-
-
 def test_skill_is_one_when_perfect_and_nothing_when_no_better_and_undefined_against_perfection() -> None:
     np.testing.assert_allclose(skill([0.0, 0.2, 0.3], [0.2, 0.2, 0.2]), [1.0, 0.0, -0.5])
     assert np.isnan(skill(0.1, 0.0))
 
 
-# Refusals --------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("bad", [-0.1, 1.1, float("nan"), float("inf")])
 def test_what_is_no_probability_is_refused_with_its_row(bad: float) -> None:
     for score in (brier, log_score):
-        with pytest.raises(ScoreError, match="row 1.*not a probability"):
+        with pytest.raises(ScoreError, match=r"row 1.*not a probability"):
             score([0.5, bad], [0, 1])
     with pytest.raises(ScoreError, match="row 0, 1"):
         rps([[0.5, bad, 0.5]], ["a"], categories=("a", "b", "c"))
@@ -231,7 +213,7 @@ def test_what_is_no_probability_is_refused_with_its_row(bad: float) -> None:
 
 @pytest.mark.parametrize("bad", [0.5, 2, -1, float("nan")])
 def test_what_is_no_outcome_is_refused_with_its_row(bad: float) -> None:
-    with pytest.raises(ScoreError, match="row 1.*neither 0 nor 1"):
+    with pytest.raises(ScoreError, match=r"row 1.*neither 0 nor 1"):
         brier([0.5, 0.5], [1, bad])
 
 

@@ -1,13 +1,16 @@
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from forecast.errors import ScoreError
-from forecast.evaluation.summary import ORDERED, ordered_rows, ordered_table, score_table
+from forecast.evaluation.summary import ordered_rows, ordered_table, score_table
 from tests.evaluation.given import checked, table
 
 P = {"base_rate": [0.3, 0.3, 0.3, 0.3], "R1": [0.1, 0.2, 0.6, 0.0]}
 Y: list[float | None] = [0, 0, 1, 1]
+RACES = ("escalation_before_deal", "neither", "deal_before_escalation")
 
 
 def test_means_counts_and_skill_by_hand() -> None:
@@ -19,7 +22,7 @@ def test_means_counts_and_skill_by_hand() -> None:
     assert base["log"] == pytest.approx(-np.log([0.7, 0.7, 0.3, 0.3]).mean())
     assert r1["log_skill"] == pytest.approx(1 - r1["log"] / base["log"])
     assert (r1["base_rate"], r1["mean_probability"]) == (0.5, pytest.approx(0.225))
-    assert base[["log_skill", "log_skill_lower", "log_skill_upper"]].tolist() == [0, 0, 0]
+    assert [base[c] for c in ("log_skill", "log_skill_lower", "log_skill_upper")] == [0, 0, 0]
     assert r1["log_lower"] <= r1["log"] <= r1["log_upper"]
     assert (r1["label"], r1["question"], r1["band"]) == ("reconstructed", "deal", "6-13")
 
@@ -80,7 +83,7 @@ def test_the_same_seed_gives_the_same_table() -> None:
 def three(forecasts: dict[str, list[tuple[float, float, float]]], came: list[int]) -> pd.DataFrame:
     """Exclusive questions, the settling event shared."""
     parts = []
-    for k, question in enumerate(ORDERED):
+    for k, question in enumerate(RACES):
         ps = {f: [row[k] for row in rows] for f, rows in forecasts.items()}
         parts.append(table(ps, [float(c == k) for c in came], question=question))
     return pd.concat(parts, ignore_index=True)
@@ -88,24 +91,27 @@ def three(forecasts: dict[str, list[tuple[float, float, float]]], came: list[int
 
 def test_exclusive_questions_become_one_ordered_forecast() -> None:
     rows = three({"R1": [(0.6, 0.25, 0.15), (0.35, 0.3, 0.35)]}, [0, 1])
-    found = ordered_rows(rows)
+    found = ordered_rows(rows, outcomes=RACES)
     np.testing.assert_allclose(found["rps"], [0.09125, 0.1225])  # Constantinou and Fenton (2012), table 3
     np.testing.assert_allclose(found["log"], -np.log([0.6, 0.3]))
     np.testing.assert_allclose(found["brier"], [0.16 + 0.0625 + 0.0225, 0.1225 + 0.49 + 0.1225])
-    assert found["outcome"].tolist() == list(ORDERED[:2])
+    assert found["outcome"].tolist() == list(RACES[:2])
     assert found["cluster"].tolist() == ["event:0", "event:1"]
-    (line,) = ordered_table(rows).to_dict("records")
+    (line,) = ordered_table(rows, outcomes=RACES).to_dict("records")
     assert line["rps"] == pytest.approx((0.09125 + 0.1225) / 2)
     assert (line["band"], line["n"]) == ("6-13", 2)
 
 
-def test_outcomes_under_other_ids_are_named() -> None:
-    rows = three({"R1": [(0.6, 0.25, 0.15)]}, [0])
-    rows["question"] = rows["question"].replace({"neither": "quiet"})
-    named = {"worst": "escalation_before_deal", "middle": "quiet", "best": "deal_before_escalation"}
-    assert ordered_rows(rows, questions=named)["outcome"].tolist() == ["worst"]
+def test_what_comes_first_has_four_outcomes_in_a_column_of_its_own() -> None:
+    """As a backtest lays them out: a category where a question of yes or no has its id."""
+    p = {"escalation_first": 0.3, "neither": 0.5, "limited_first": 0.15, "comprehensive_first": 0.05}
+    parts = [table({"R1": [v]}, [float(k == "limited_first")], question=k) for k, v in p.items()]
+    rows = pd.concat(parts).rename(columns={"question": "category"})
+    found = ordered_rows(rows)
+    assert found["rps"].tolist() == pytest.approx([(0.09 + 0.64 + 0.0025) / 3])
+    assert found["outcome"].tolist() == ["limited_first"]
     with pytest.raises(ScoreError, match="needs all of"):
-        ordered_rows(rows)
+        ordered_rows(rows, outcomes=RACES)
 
 
 @pytest.mark.parametrize(
@@ -116,14 +122,9 @@ def test_outcomes_under_other_ids_are_named() -> None:
         (lambda r: r.assign(outcome=0.0), "exactly one of them YES"),
         (lambda r: r.iloc[:-1], "needs all of"),
         (lambda r: r[r["question"] == "neither"], "needs all of"),
-        (lambda r: r.assign(question="deal"), "needs all of"),
+        (lambda r: r[r["question"] == "neither"].assign(question="deal"), "needs all of"),
     ],
 )
-def test_what_is_no_ordered_forecast_is_refused(change: object, words: str) -> None:
-    rows = three({"R1": [(0.6, 0.25, 0.15)]}, [0])
-    assert callable(change)
-    broken = change(rows)
-    if broken["question"].nunique() == 1 and len(broken) > 1:
-        broken = broken.iloc[:1]
+def test_what_is_no_ordered_forecast_is_refused(change: Callable[[pd.DataFrame], pd.DataFrame], words: str) -> None:
     with pytest.raises(ScoreError, match=words):
-        ordered_rows(broken)
+        ordered_rows(change(three({"R1": [(0.6, 0.25, 0.15)]}, [0])), outcomes=RACES)

@@ -9,6 +9,7 @@ from forecast.evaluation.table import (
     COLUMNS,
     FORECAST_COLUMNS,
     OUTCOME_COLUMNS,
+    add_clusters,
     band_of,
     check_same_questions,
     check_table,
@@ -63,8 +64,8 @@ def test_a_question_settled_twice_is_refused() -> None:
     ],
 )
 def test_a_row_that_breaks_a_rule_is_refused_by_name(column: str, value: object, words: str) -> None:
-    rows = table(TWO, [0, 1]).astype({column: object})
-    rows.loc[0, column] = value
+    rows = table(TWO, [0, 1])
+    rows[column] = [value, *rows[column].iloc[1:]]
     with pytest.raises(ScoreError, match=words):
         check_table(rows)
 
@@ -100,12 +101,11 @@ def test_a_question_may_be_settled_later_on_the_day_of_its_forecast() -> None:
 
 def test_unequal_questions_are_refused_until_the_common_ones_are_taken() -> None:
     rows = check_table(table(TWO, [0, 1])).drop(index=3)
-    with pytest.raises(ScoreError, match="R3 lacks 1 of 2 questions.*as of 2024-02-02.*common_questions"):
+    with pytest.raises(ScoreError, match=r"R3 lacks 1 of 2 questions.*as of 2024-02-02.*common_questions"):
         check_same_questions(rows)
     kept = common_questions(rows)
     check_same_questions(kept)
-    assert kept["origin"].nunique() == 1
-    assert len(kept) == 2
+    assert kept["origin"].astype(str).tolist() == ["2024-01-05 23:59:59+00:00"] * 2
 
 
 def test_bands_hold_their_upper_ends() -> None:
@@ -118,15 +118,23 @@ def test_bands_hold_their_upper_ends() -> None:
             band_of([bad])
 
 
-def test_what_an_event_settled_shares_its_cluster_whichever_way() -> None:
-    turns = [date(2024, 3, 1), date(2024, 9, 1)]
-    strikes = {"settled_by": "E12", "turns": turns}
-    assert cluster_of(by=date(2024, 5, 1), ladder="force", **strikes) == "event:E12"
-    assert cluster_of(by=date(2024, 12, 1), ladder="both", **strikes) == "event:E12"
+def test_what_an_event_settled_shares_its_cluster_and_what_nothing_did_its_year() -> None:
+    assert cluster_of(settled_by="E12", by=date(2024, 5, 1)) == "event:E12"
+    assert cluster_of(settled_by="E12", by=date(2025, 12, 1)) == "event:E12"
+    assert cluster_of(settled_by=None, by=date(2024, 12, 31)) == "quiet:2024"
+    assert cluster_of(settled_by=None, by=date(2025, 1, 1)) == "quiet:2025"
 
 
-def test_what_nothing_settled_is_of_the_spell_of_its_deadline() -> None:
-    turns = [date(2024, 3, 1), date(2024, 9, 1)]
-    days = [date(2024, 2, 1), date(2024, 3, 1), date(2024, 8, 31), date(2024, 9, 1), date(2025, 9, 1)]
-    found = [cluster_of(settled_by=None, by=day, turns=turns, ladder="diplomacy") for day in days]
-    assert found == ["quiet:diplomacy:start", *["quiet:diplomacy:2024-03-01"] * 2, *["quiet:diplomacy:2024-09-01"] * 2]
+def test_clusters_are_added_to_what_is_settled() -> None:
+    """The earliest of the deciding events names the cluster; an open question has none."""
+    asked = pd.DataFrame(
+        {
+            "by": [date(2024, 5, 1), date(2024, 6, 1), date(2024, 7, 1), date(2025, 1, 3)],
+            "outcome": pd.array([1, 0, 0, None], dtype="Int8"),
+            "settled_by": ["E12;E13", "E12", "", ""],
+        },
+        index=[7, 5, 3, 1],
+    )
+    assert add_clusters(asked)["cluster"].tolist() == ["event:E12", "event:E12", "quiet:2024", None]
+    with pytest.raises(ScoreError, match="no column 'settled_by'"):
+        add_clusters(asked.drop(columns="settled_by"))

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from forecast.errors import ScoreError
-from forecast.evaluation.compare import (
+from forecast.evaluation.comparison import (
     SCALES,
     HierarchicalDifference,
     biggest_misses,
@@ -55,7 +55,7 @@ def test_the_plain_answer_by_hand() -> None:
     found = paired_difference(pair(score_rows(table(P, Y, clusters=["a", "a", "b", "b"])), "R1", "R4", score="brier"))
     assert found.mean == pytest.approx(np.mean([0.01, 0.04, 0.16, 0.49]) - 0.25)
     assert (found.n, found.clusters) == (4, 2)
-    assert (found.lower, found.upper) == (pytest.approx(0.025 - 0.25), pytest.approx(0.325 - 0.25))
+    assert [found.lower, found.upper] == pytest.approx([0.025 - 0.25, 0.325 - 0.25])
 
 
 def test_ordered_outcomes_are_compared_by_rps() -> None:
@@ -157,6 +157,20 @@ def test_the_interval_holds_the_truth_about_nine_times_in_ten() -> None:
     assert np.mean([f.lower < true < f.upper for f in found]) >= 0.8
     assert np.mean([f.mean for f in found]) == pytest.approx(true, abs=0.03)
     assert all(f.r_hat < 1.02 for f in found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1, 8])
+def test_where_events_do_not_matter_it_is_the_mean_of_independent_differences(size: int) -> None:
+    """Of one question each, or of eight that have nothing in common: the error of the mean by the plain formula."""
+    rng = np.random.default_rng(6)
+    rows = planted(rng, 0.0, groups=80 // size, size=size)
+    rows["difference"] = 0.03 + 0.1 * rng.standard_normal(80)
+    found = hierarchical_difference(rows, scale=0.3)
+    assert sound(found)
+    error = rows["difference"].std(ddof=1) / np.sqrt(80)
+    assert found.mean == pytest.approx(rows["difference"].mean(), abs=0.5 * error)
+    assert found.upper - found.lower == pytest.approx(2 * 1.66 * error, rel=0.35)
 
 
 @pytest.mark.slow
