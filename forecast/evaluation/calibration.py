@@ -268,9 +268,8 @@ def _simulated(p: np.ndarray, clusters: Sequence[str] | np.ndarray | None, simul
 
 def _log_posterior(a: np.ndarray, b: np.ndarray, x: np.ndarray, y: np.ndarray, worth: float) -> np.ndarray:
     """Log posterior up to a constant [point]."""
-    eta = a[:, None] + b[:, None] * x
-    fit = worth * (y * eta - np.logaddexp(0, eta)).sum(axis=1)
-    return np.asarray(fit - _half_square(a, PRIOR_BIAS) - _half_square(b, PRIOR_SLOPE))
+    fit = a * y.sum() + b * (x @ y) - np.logaddexp(0, a[:, None] + b[:, None] * x).sum(axis=1)
+    return np.asarray(worth * fit - _half_square(a, PRIOR_BIAS) - _half_square(b, PRIOR_SLOPE))
 
 
 def _half_square(value: np.ndarray, prior: tuple[float, float]) -> np.ndarray:

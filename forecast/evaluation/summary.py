@@ -99,7 +99,10 @@ def ordered_rows(table: pd.DataFrame, *, outcomes: Sequence[str] = OUTCOMES, flo
     p, y = wide["probability"].to_numpy(float), wide["outcome"].to_numpy(float)
     torn = np.flatnonzero(np.isnan(p).any(axis=1) | (np.nansum(y, axis=1) != 1))
     if len(torn) or wide.empty:
-        where = dict(zip(index, wide.index[torn[0]], strict=True)) if len(torn) else "the table"
+        row = wide.index.to_frame(index=False).iloc[torn[0]] if len(torn) else None
+        where = (
+            "table" if row is None else f"{row['forecaster']} as of {row['origin']:%Y-%m-%d} by {row['by']:%Y-%m-%d}"
+        )
         message = f"{where}: needs all of {list(outcomes)}, settled, exactly one of them YES"
         raise ScoreError(message)
     outcome = [outcomes[k] for k in y.argmax(axis=1)]
