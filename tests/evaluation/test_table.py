@@ -138,3 +138,15 @@ def test_clusters_are_added_to_what_is_settled() -> None:
     assert add_clusters(asked)["cluster"].tolist() == ["event:E12", "event:E12", "quiet:2024", None]
     with pytest.raises(ScoreError, match="no column 'settled_by'"):
         add_clusters(asked.drop(columns="settled_by"))
+
+
+def test_a_backtests_table_goes_straight_in() -> None:
+    """Outcomes as nullable integers, days as dates, further columns: nothing is lost, and the open row stays open."""
+    rows = table({"R1": [0.2, 0.3, 0.4]}, [0, 1, None]).drop(columns="cluster")
+    rows = rows.assign(settled_by=["", "E4", ""], gate="pass", horizon_weeks=13.0).astype({"outcome": "Int8"})
+    found = check_table(add_clusters(rows))
+    assert found["cluster"].tolist() == ["quiet:2024", "event:E4", None]
+    assert found["outcome"].tolist()[:2] == [0.0, 1.0]
+    assert np.isnan(found["outcome"].iloc[2])
+    assert found["gate"].tolist() == ["pass"] * 3
+    assert score_rows(found)["brier"].tolist() == pytest.approx([0.04, 0.49])
