@@ -12,6 +12,7 @@
     ├── PosteriorError(ValueError)     a posterior file is corrupt or of another schema
     ├── VenueError(RuntimeError)       a market venue is down, slow, limiting, or answers what it should not
     ├── LedgerError(ValueError)        a ledger, an export of one, or what would enter it breaks its rules
+    ├── ScoreError(ValueError)         forecasts or outcomes that no score may be computed from
     ├── OutputError(OSError)           a place to write to is not usable
     ├── BusyError(RuntimeError)        another run holds the lock of this output folder or ledger
     └── SchedulerError(ConnectionError) a scheduler does not answer, went away, or its workers are not like this machine
@@ -81,6 +82,10 @@ class VenueError(ForecastError, RuntimeError):
 
 class LedgerError(ForecastError, ValueError):
     """A ledger or an export of one is unusable, or what would enter it breaks its rules."""
+
+
+class ScoreError(ForecastError, ValueError):
+    """Forecasts or outcomes that no score may be computed from."""
 
 
 class OutputError(ForecastError, OSError):

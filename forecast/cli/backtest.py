@@ -1,12 +1,11 @@
 """``forecast backtest``: forecasts made again as of past days."""
 
 import argparse
-import json
 import os
-import sys
-from datetime import date
 from pathlib import Path
 from typing import Any
+
+from forecast.cli.shared import add_json, as_date, progress, show
 
 INCOMPLETE = 6
 INTERRUPTED = 130
@@ -16,8 +15,8 @@ def add_backtest(commands: Any) -> None:
     """Add the command to those of the parser."""
     parser = commands.add_parser("backtest", help="forecast again as of past days, and see what came")
     parser.add_argument("case", help="a shipped case or the path of a case folder")
-    parser.add_argument("--from", dest="first", type=_date, required=True, metavar="DATE", help="first as-of day")
-    parser.add_argument("--to", dest="last", type=_date, required=True, metavar="DATE", help="last as-of day")
+    parser.add_argument("--from", dest="first", type=as_date, required=True, metavar="DATE", help="first as-of day")
+    parser.add_argument("--to", dest="last", type=as_date, required=True, metavar="DATE", help="last as-of day")
     parser.add_argument("--every", default="4w", metavar="STEP", help="step between as-of days, like 4w or 10d")
     parser.add_argument("--rungs", metavar="R,R", help="models, by comma (default: R0,R1,R3)")
     where = parser.add_mutually_exclusive_group()
@@ -28,7 +27,7 @@ def add_backtest(commands: Any) -> None:
         parser.add_argument(f"--{name}", type=int, metavar="N", help=f"{what} (default: as in `forecast run`)")
     parser.add_argument("--seed", type=int, metavar="N", help="seed that every task's own seed is made from")
     parser.add_argument("--priors", type=Path, metavar="DIR", help="folder of prior files (default: the shipped ones)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.set_defaults(action=run_backtest)
 
 
@@ -59,12 +58,11 @@ def run_backtest(arguments: argparse.Namespace) -> int:
     )
     out = arguments.out or Path("out") / case.id / "backtest"
     try:
-        finished = backtest(request, out=out, scheduler=arguments.scheduler, workers=workers, say=_progress)
+        finished = backtest(request, out=out, scheduler=arguments.scheduler, workers=workers, say=progress)
     except KeyboardInterrupt:
-        _progress(f"interrupted; what was finished is in {out}, and the same command goes on from there")
+        progress(f"interrupted; what was finished is in {out}, and the same command goes on from there")
         return INTERRUPTED
-    shown = json.dumps(finished.summary, indent=1) if arguments.json else "\n".join(_lines(finished.summary, out))
-    print(shown)
+    show(finished.summary, _lines(finished.summary, out), arguments.json)
     return 0 if finished.complete else INCOMPLETE
 
 
@@ -81,15 +79,3 @@ def _lines(summary: dict[str, Any], out: Path) -> list[str]:
         scorable, made = sum(c["scorable"] for c in counts), sum(c["made"] for c in counts)
         lines.append(f"{rung}: gate {shown}; {scorable} of {made} answers can be scored")
     return lines
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        message = f"{text!r} is not a date like 2026-12-31"
-        raise argparse.ArgumentTypeError(message) from None
-
-
-def _progress(line: str) -> None:
-    print(f"forecast: {line}", file=sys.stderr, flush=True)
