@@ -8,9 +8,11 @@ from forecast.cli.shared import add_db, add_json, as_date, progress, show
 from forecast.errors import ForecastError
 
 if TYPE_CHECKING:
-    from forecast.ledger import Entry
+    from forecast.case import Case
+    from forecast.ledger import Entry, Resolution
 
 BROKEN = 1
+_PERSON = ("question", "by", "origin", "outcome", "decided_on", "public_at", "reason", "who")
 _MOST_PROBLEMS = 20
 
 
@@ -41,8 +43,9 @@ def add_ledger(commands: Any) -> None:
 
 def add_resolve(commands: Any) -> None:
     """Add the command ``resolve``."""
-    resolve = commands.add_parser("resolve", help="settle a question, with a reason")
+    resolve = commands.add_parser("resolve", help="settle what the data decide, or one question by a person's word")
     resolve.add_argument("case", help="a shipped case or the path of a case folder")
+    resolve.add_argument("--as-of", metavar="TIME", help="by what was known then (default: the last coded day)")
     resolve.add_argument("--question", metavar="ID", help="the question that a person settles")
     resolve.add_argument("--by", type=as_date, metavar="DATE", help="its date")
     resolve.add_argument(
@@ -149,6 +152,11 @@ def _resolve(arguments: argparse.Namespace) -> int:
     from forecast.observations.vintage import parse_instant
 
     case = load_case(arguments.case)
+    if not any(getattr(arguments, name) is not None for name in _PERSON):
+        return _resolve_by_data(case, arguments)
+    if arguments.as_of is not None:
+        message = "resolve: --as-of is for what the data decide; a person says --public-at"
+        raise ForecastError(message)
     missing = [name for name in ("question", "by", "outcome", "reason", "who") if getattr(arguments, name) is None]
     if missing:
         message = f"resolve: --{missing[0]} is missing; what a person settles takes question, by, outcome, reason, who"
@@ -167,6 +175,22 @@ def _resolve(arguments: argparse.Namespace) -> int:
     origin = parse_instant(arguments.origin) if arguments.origin else None
     decide = only(finding, ledger, case.id, question=arguments.question, by=arguments.by, origin=origin)
     added = settle(ledger, case.id, decide, who=arguments.who)
-    lines = [f"{r.question} by {r.by} as of {r.origin:%Y-%m-%d}: {r.outcome} ({r.who}: {r.reason})" for r in added]
-    show([r.model_dump(mode="json") for r in added], lines or ["settled in the same way before"], arguments.json)
+    _show_settled(added, "settled in the same way before", arguments)
     return 0
+
+
+def _resolve_by_data(case: "Case", arguments: argparse.Namespace) -> int:
+    from forecast.evaluation.resolve import WHO, decided_by
+    from forecast.ledger import existing_ledger
+    from forecast.ledger.resolution import settle
+    from forecast.observations import as_of
+
+    ledger = existing_ledger(arguments.db)
+    added = settle(ledger, case.id, decided_by(as_of(case, arguments.as_of)), who=WHO)
+    _show_settled(added, "nothing that the data decide is unsettled", arguments)
+    return 0
+
+
+def _show_settled(added: "list[Resolution]", otherwise: str, arguments: argparse.Namespace) -> None:
+    lines = [f"{r.question} by {r.by} as of {r.origin:%Y-%m-%d}: {r.outcome} ({r.who}: {r.reason})" for r in added]
+    show([r.model_dump(mode="json") for r in added], lines or [otherwise], arguments.json)
