@@ -188,7 +188,8 @@ def like(posterior: xr.Dataset, truth: Truth, leverage: Leverage, layout: Layout
         "shift": (leverage.shifted - leverage.states)[-1, kept],
     }
     known = {**leverage.values, **latent}
-    return {**truth.like(posterior.drop_vars("persistence")), **{n: v for n, v in known.items() if n in posterior}}
+    hazards = truth.like(posterior.drop_vars("persistence").drop_vars("driver"))
+    return {**hazards, **{name: value for name, value in known.items() if name in posterior.data_vars}}
 
 
 def true_deal_rank(
