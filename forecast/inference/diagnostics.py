@@ -5,12 +5,13 @@ et al. (2021) for R-hat and effective sample size, and Betancourt (2016) for E-B
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import xarray as xr
 
+from forecast.inference.latents import NEGLIGIBLE, Correction
 from forecast.inference.sampling import Fit
 
 Status = Literal["pass", "review", "fail"]
@@ -93,11 +94,18 @@ def check_fit(fit: Fit) -> list[Check]:
     diverging = fit.sample_stats["diverging"]
     checks.append(judge("divergences", float(diverging.mean()), f"{int(diverging.sum())} of {diverging.size} draws"))
     if fit.correction is not None:
-        kept = f"draws keep {fit.correction.efficiency:.0%} of their worth"
-        checks.append(judge("khat", fit.correction.khat, kept))
+        checks.append(_check_correction(fit.correction))
     values = np.asarray(arviz_stats.bfmi(data)["energy"].values, dtype=np.float64)
     checks.append(judge("e_bfmi", float(values.min()), f"chain {int(values.argmin())}"))
     return checks
+
+
+def _check_correction(correction: Correction) -> Check:
+    """Judge k-hat; where the weights are all but equal the shape of their tail says nothing of account."""
+    if correction.distance < NEGLIGIBLE:
+        where = f"weights all but equal: no probability is off by more than {correction.distance:.1%}"
+        return replace(judge("khat", correction.khat, where), status="pass")
+    return judge("khat", correction.khat, f"draws keep {correction.efficiency:.0%} of their worth")
 
 
 def check_probabilities(r_hat: Mapping[str, float], ess: Mapping[str, float]) -> list[Check]:

@@ -24,6 +24,7 @@ Arrays = tuple[np.ndarray, ...]
 # Paths a draw by the spread of the log weights in a trial, whose own paths are thrown away lest they bias the mean.
 TRIAL_PATHS = 6
 PATHS = ((0.4, 6), (1.0, 24), (np.inf, 80))
+NEGLIGIBLE = 0.02  # distance of two posteriors below which the tail of the weights between them is of no account
 KHAT_LIMIT = 0.7  # above it importance weights have no usable variance (Vehtari et al., 2024)
 
 
@@ -47,6 +48,15 @@ class Correction:
     applied: bool
     efficiency: float
     log_weight_sd: float
+
+    @property
+    def distance(self) -> float:
+        """Most that any probability would move by the correction, as the weights at hand tell it.
+
+        Total variation is half the mean absolute deviation of the weights from their mean, and so at most half their
+        relative standard deviation.
+        """
+        return 0.5 * float(np.sqrt(max(1.0 / self.efficiency - 1.0, 0.0)))
 
 
 def draw_latents(

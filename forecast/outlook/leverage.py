@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from forecast.inference import Fit
-from forecast.inference.latents import KHAT_LIMIT
+from forecast.inference.latents import KHAT_LIMIT, NEGLIGIBLE
 from forecast.models import Priors
 from forecast.models.moves import GAP_GROUPS, gap_weight
 from forecast.outlook.probabilities import INTERVAL
@@ -359,6 +359,8 @@ def _correction(fit: Fit) -> dict[str, Any] | None:
         "applied": bool(found.applied),
         "efficiency": float(found.efficiency),
         "log_weight_sd": float(found.log_weight_sd),
+        "distance": found.distance,
+        "negligible": NEGLIGIBLE,
     }
 
 

@@ -129,11 +129,12 @@ def evidence_text(evidence: Sequence[Mapping[str, Any]]) -> str:
 def correction_text(correction: Mapping[str, Any]) -> str:
     """Say how far the draws of the latents had to be corrected, and whether they could be."""
     khat = "not finite" if correction["khat"] is None else f"{correction['khat']:.2f}"
-    done = (
-        f"which worked: the weights leave {percent(correction['efficiency'])} of the draws"
-        if correction["applied"]
-        else "which was refused, so that these numbers are those of Laplace's approximation"
-    )
+    if correction["applied"]:
+        done = f"which worked: the weights leave {percent(correction['efficiency'])} of the draws"
+    elif correction["distance"] < correction["negligible"]:
+        done = f"which are all but equal: no probability is off by more than {100 * correction['distance']:.1f} %"
+    else:
+        done = "which was refused, so that these numbers are those of Laplace's approximation"
     return (
         "Latent paths come from Laplace's approximation and are corrected to the exact posterior by importance "
         f"weights, {done}; k-hat {khat}, usable below {correction['limit']:.2f}."

@@ -6,6 +6,7 @@ import xarray as xr
 
 from forecast.inference import Check, Fit, check_fit, check_probabilities, gate
 from forecast.inference.diagnostics import THRESHOLDS, Status, judge
+from forecast.inference.latents import KHAT_LIMIT, Correction
 from forecast.models import History
 from tests.models.given import made_up_fit
 
@@ -154,3 +155,33 @@ def test_scalars_are_named_without_an_index(history: History) -> None:
     fit = made_up_fit("R3", history)
     apart = fit.posterior["global_scale"] + xr.DataArray([0.0, 5.0], dims="chain")
     assert by_name(replace(fit, posterior=fit.posterior.assign(global_scale=apart)))["r_hat"].where == "global_scale"
+
+
+@pytest.mark.parametrize(
+    ("khat", "efficiency", "status"),
+    [
+        (0.4, 0.7, PASS),
+        (0.6, 0.7, REVIEW),
+        (0.9, 0.7, FAIL),
+        (0.9, 0.99, FAIL),
+        (0.9, 0.9998, PASS),
+        (np.inf, 0.7, FAIL),
+    ],
+)
+def test_the_tail_of_weights_counts_unless_they_are_all_but_equal(
+    fitted: Fit, khat: float, efficiency: float, status: Status
+) -> None:
+    check = by_name(replace(fitted, correction=Correction(khat, khat < KHAT_LIMIT, efficiency, 0.1)))["khat"]
+    assert (check.value, check.status) == (khat, status)
+
+
+def test_no_probability_moves_further_than_the_distance() -> None:
+    """Weights of any event's draws against its share of all draws, for skewed weights."""
+    rng = np.random.default_rng(7)
+    weights = rng.lognormal(0.0, 0.5, 4000)
+    weights /= weights.sum()
+    distance = Correction(0.0, applied=True, efficiency=1.0 / (4000 * (weights**2).sum()), log_weight_sd=0.5).distance
+    worst = max(
+        abs(weights[weights > cut].sum() - (weights > cut).mean()) for cut in np.quantile(weights, [0.3, 0.5, 0.7])
+    )
+    assert 0.5 * distance < worst < distance

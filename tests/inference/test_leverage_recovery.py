@@ -13,7 +13,7 @@ from forecast.models.leverage import layout_of, leverage_data, measure_columns
 from tests.inference.leverage_recovery import GAP_ON, pinned_leverage, simulate_leverage
 
 QUICK = {"draws": 250, "tune": 150, "chains": 2}
-HISTORIES = 2
+HISTORIES = 1
 
 
 def test_simulated_items_are_laid_out_like_coded_ones(history: History, priors: Priors) -> None:

@@ -264,6 +264,8 @@ def test_the_correction_is_told_where_it_is_known(section: dict[str, Any]) -> No
             "applied": applied,
             "efficiency": 0.8,
             "log_weight_sd": 0.4,
+            "distance": pytest.approx(0.25),
+            "negligible": 0.02,
         }
 
 

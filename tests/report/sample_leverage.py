@@ -149,7 +149,15 @@ def sample_leverage() -> dict[str, Any]:
             {"side": "us", "side_label": "United States", "structural": 1, "behavioural": 4, "drivers": 2},
             {"side": "iran", "side_label": "Iran", "structural": 5, "behavioural": 6, "drivers": 1},
         ],
-        "correction": {"khat": 0.31, "limit": 0.7, "applied": True, "efficiency": 0.83, "log_weight_sd": 0.42},
+        "correction": {
+            "khat": 0.31,
+            "limit": 0.7,
+            "applied": True,
+            "efficiency": 0.83,
+            "log_weight_sd": 0.42,
+            "distance": 0.23,
+            "negligible": 0.02,
+        },
         "notes": [
             "Misperception is relative: “as misperceived as this side usually is”.",
             "Predictive, not causal. Contraction below 0.1 says “prior speaking”.",

@@ -199,3 +199,5 @@ def test_the_correction_says_whether_it_worked(section: dict[str, Any]) -> None:
     refused = correction_text({**worked, "khat": None, "applied": False})
     assert "refused" in refused
     assert "k-hat not finite" in refused
+    idle = correction_text({**worked, "khat": 0.91, "applied": False, "efficiency": 0.9998, "distance": 0.007})
+    assert "all but equal: no probability is off by more than 0.7 %; k-hat 0.91" in idle
