@@ -69,7 +69,7 @@ def ordered_rows(table: pd.DataFrame, *, outcomes: Sequence[str] = OUTCOMES, flo
     Parameters
     ----------
     table
-        Forecasts joined to outcomes; the outcome that a row is about is in ``category``, or else in ``question``.
+        Forecasts joined to outcomes, with the outcome that a row is about as its ``question``.
     outcomes
         Worst to best; by default what comes first. The exclusive questions ``escalation_before_deal``, ``neither`` and
         ``deal_before_escalation`` can be put together as well.
@@ -87,7 +87,7 @@ def ordered_rows(table: pd.DataFrame, *, outcomes: Sequence[str] = OUTCOMES, flo
     ScoreError
         A forecast lacks one of the outcomes, the probabilities do not sum to one, or not exactly one came true.
     """
-    rows = check_table(table.assign(question=table["category"]) if "category" in table else table)
+    rows = check_table(table)
     rows = rows[rows["outcome"].notna() & rows["question"].isin(list(outcomes))]
     index = ["label", "forecaster", "case", "origin", "by"]
     columns = {
@@ -107,7 +107,7 @@ def ordered_rows(table: pd.DataFrame, *, outcomes: Sequence[str] = OUTCOMES, flo
         raise ScoreError(message)
     outcome = [outcomes[k] for k in y.argmax(axis=1)]
     log = log_score_categories(p, outcome, categories=outcomes, floor=floor)
-    true = rows[rows["outcome"] == 1].set_index(index)  # what came true carries the cluster: all three share its event
+    true = rows[rows["outcome"] == 1].set_index(index)  # what came true carries the cluster: they all share its event
     found = wide.index.to_frame(index=False).assign(
         question="ordered",
         outcome=outcome,

@@ -102,11 +102,10 @@ def test_exclusive_questions_become_one_ordered_forecast() -> None:
     assert (line["band"], line["n"]) == ("6-13", 2)
 
 
-def test_what_comes_first_has_four_outcomes_in_a_column_of_its_own() -> None:
-    """As a backtest lays them out: a category where a question of yes or no has its id."""
+def test_what_comes_first_has_four_outcomes() -> None:
     p = {"escalation_first": 0.3, "neither": 0.5, "limited_first": 0.15, "comprehensive_first": 0.05}
     parts = [table({"R1": [v]}, [float(k == "limited_first")], question=k) for k, v in p.items()]
-    rows = pd.concat(parts).rename(columns={"question": "category"})
+    rows = pd.concat(parts)
     found = ordered_rows(rows)
     assert found["rps"].tolist() == pytest.approx([(0.09 + 0.64 + 0.0025) / 3])
     assert found["outcome"].tolist() == ["limited_first"]
