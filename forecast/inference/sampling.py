@@ -13,6 +13,7 @@ import xarray as xr
 
 from forecast.errors import EngineError, ForecastError
 from forecast.inference.latents import Correction, draw_latents
+from forecast.inference.lessons import Lessons, lessons
 from forecast.inference.runtime import prepare_pytensor
 from forecast.inference.schema import SAMPLE_STATS
 from forecast.inference.target import UNCONVERGED, Target, target_of
@@ -64,6 +65,8 @@ class Fit:
     correction
         How the latent paths were corrected to the exact joint posterior; None for a rung without latents, and for a
         posterior read from a file.
+    lessons
+        What each item says about leverage in the last week; None likewise.
     """
 
     rung: Rung
@@ -74,6 +77,7 @@ class Fit:
     sample_stats: xr.Dataset
     timings: dict[str, float] = field(default_factory=dict)
     correction: Correction | None = None
+    lessons: Lessons | None = None
 
     def draw_digest(self) -> str:
         """SHA-256 of all draws, bit for bit."""
@@ -128,16 +132,17 @@ def fit(
     check_start(rung, target, data, history)
     flat, stats = sample(target, data, settings, cores=cores)
     clock.append(time.perf_counter())
-    paths, correction = None, None
+    paths, correction, learned = None, None, None
     if rung.latent is not None:
         say("drawing the latent paths")
         flat, paths, correction = draw_latents(target, data, flat, seed=settings.seed, cores=cores)
+        learned = lessons(target, rung.name, history, data, flat)
     drawn = rung.trim(target.expand(flat, data), history)
     if rung.latent is not None and paths is not None:
         drawn = rung.latent(drawn, paths, history)
     clock.append(time.perf_counter())
     seconds = dict(zip(("compile", "sample", "latents"), np.diff(clock).tolist(), strict=True))
-    return Fit(rung, history, priors, settings, drawn, stats, seconds, correction)
+    return Fit(rung, history, priors, settings, drawn, stats, seconds, correction, learned)
 
 
 def check_start(rung: Rung, target: Target, data: dict[str, np.ndarray], history: History) -> None:

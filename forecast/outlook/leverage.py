@@ -276,9 +276,17 @@ def _loadings(fit: Fit, sides: Mapping[str, str], rng: np.random.Generator) -> l
                     "sign": int(item.sign),
                     **_estimate(draws),
                     **_contraction(draws, prior),
+                    "moves_gap": _moves_gap(fit, item.id),
                 }
             )
     return sorted(rows, key=lambda row: list(sides).index(row["side"]))
+
+
+def _moves_gap(fit: Fit, item: str) -> float | None:
+    """How much higher the gap is now for what an item says; None where that is not on record."""
+    if fit.lessons is None:
+        return None
+    return float(fit.lessons.gap[fit.lessons.items.index(item)])
 
 
 def _driver_effects(fit: Fit, sides: Mapping[str, str], rng: np.random.Generator) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ Few of them here; `tests/benchmarks/recover_leverage.py` runs the whole study, w
 import numpy as np
 import pytest
 
-from forecast.inference import Settings, fit
+from forecast.inference import Fit, Settings, fit
 from forecast.models import History, Priors, get_rung
 from forecast.models.hazards import shapes_of
 from forecast.models.leverage import layout_of, leverage_data, measure_columns
@@ -47,6 +47,18 @@ def test_the_gap_drives_the_moves_of_a_simulated_history(history: History, prior
     assert np.mean(wide) > 0
 
 
+def assert_lessons_hold(fitted: Fit) -> None:
+    """An item without a value late in the history says next to nothing now; the others' words add up to the gap."""
+    told, known = fitted.lessons, fitted.history.items.known
+    assert told is not None
+    silent = ~known[-104:].any(axis=0)
+    spoken = np.abs(told.moved).max(axis=1)
+    assert (spoken[silent] < 0.05).all()
+    assert (spoken[~silent] > 0).all()
+    beliefs = [k for k, name in enumerate(told.states) if not name.startswith("own")]
+    np.testing.assert_allclose(told.gap, told.moved[:, beliefs].sum(axis=1) / np.sqrt(2.0))
+
+
 @pytest.mark.slow
 def test_misperception_is_found_where_it_was_planted_and_not_where_it_was_not(
     history: History, priors: Priors, capsys: pytest.CaptureFixture[str]
@@ -58,7 +70,9 @@ def test_misperception_is_found_where_it_was_planted_and_not_where_it_was_not(
         for planted, of in scale.items():
             rng = np.random.default_rng([2026, 7, k, int(planted)])
             _, leverage, made = simulate_leverage(history, priors, rng, misperception=planted)
-            posterior = fit(rung, made, priors=priors, settings=Settings(seed=k, **QUICK)).posterior
+            fitted = fit(rung, made, priors=priors, settings=Settings(seed=k, **QUICK))
+            posterior = fitted.posterior
+            assert_lessons_hold(fitted)
             of.append(float(posterior["misperception_sd"].mean()))
             low, high = posterior["gap"].quantile([0.025, 0.975], ("chain", "draw")).values
             inside.append(((low <= leverage.gap) & (leverage.gap <= high)).mean())

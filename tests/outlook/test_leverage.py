@@ -9,6 +9,7 @@ import xarray as xr
 
 from forecast.inference import Fit, manifest
 from forecast.inference.latents import Correction
+from forecast.inference.lessons import Lessons
 from forecast.models import History, get_rung
 from forecast.models.moves import GAP_GROUPS
 from forecast.outlook import Outlook, to_document
@@ -238,6 +239,16 @@ def test_loadings_drivers_and_scales_have_their_labels_and_contractions(
     assert [r["side"] for r in section["misperception_scales"]] == list(SIDES)
     for row in section["misperception_scales"]:
         assert row["contraction"] == pytest.approx(0, abs=0.04)
+
+
+def test_what_items_say_now_is_told_where_it_is_known(section: dict[str, Any], history: History) -> None:
+    assert {row["moves_gap"] for row in section["loadings"]} == {None}
+    ids = tuple(item.id for item in history.case.items)
+    said = np.linspace(-0.3, 0.3, len(ids))
+    told = Lessons(ids, ("true:us",), said[:, None], said)
+    found = leverage_section(replace(leverage_fit("R6"), lessons=told))
+    assert found is not None
+    assert {row["item"]: row["moves_gap"] for row in found["loadings"]} == dict(zip(ids, said, strict=True))
 
 
 def test_items_are_counted_and_notes_say_what_is_a_convention(section: dict[str, Any], history: History) -> None:

@@ -97,6 +97,7 @@ def _loadings() -> list[dict[str, Any]]:
             "reveals": reveals,
             "sign": sign,
             **_estimate(median, 0.3, contraction),
+            "moves_gap": None if item == "relief" else 0.2 * sign,
         }
         for item, label, side, reveals, sign, median, contraction in rows
     ]

@@ -145,6 +145,13 @@ def test_page_and_text_show_every_row(section: dict[str, Any], page: Page, text:
         assert line in plain
 
 
+def test_what_an_item_says_now_is_shown_or_said_to_be_unknown(page: Page, text: str) -> None:
+    told = {row.text for row in page.all("tr", section="leverage")}
+    for label, shown in (("Oil price over its year", "−0.20"), ("Relief & restraint", "not on record")):
+        assert any(label in row and row.endswith(shown) for row in told)
+        assert any(label in line and line.endswith(f"| {shown} |") for line in text.splitlines())
+
+
 def test_where_the_prior_speaks_the_page_says_so(section: dict[str, Any], page: Page, text: str) -> None:
     parts = ("gap_effects", "loadings", "driver_effects", "misperception_scales")
     rows = [*section["now"]["rows"], *(row for part in parts for row in section[part])]
