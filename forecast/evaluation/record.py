@@ -271,11 +271,8 @@ def _revisions(table: pd.DataFrame) -> list[dict[str, Any]]:
             continue
         checked = check_revisions(own, forecaster=name)
         line = {"forecaster": name, "streams": len(checked.streams), "clusters": checked.clusters}
-        for what in ("ratio", "excess"):
-            whole = "ratio" if what == "ratio" else "excess"
-            prefix = "" if what == "ratio" else "excess_"
-            line[whole] = getattr(checked, whole)
-            line |= {f"{whole}_{end}": getattr(checked, f"{prefix}{end}") for end in ("lower", "upper")}
+        line |= {"ratio": checked.ratio, "ratio_lower": checked.lower, "ratio_upper": checked.upper}
+        line |= {name: getattr(checked, name) for name in ("excess", "excess_lower", "excess_upper")}
         found.append(line)
     return found
 
@@ -317,7 +314,8 @@ def _misses(table: pd.DataFrame, why: pd.DataFrame, notes: Mapping[str, str]) ->
     for row in rows.to_dict(orient="records"):
         ids = [i for i in str(row.get("settled_by") or "").split(";") if i]
         facts = [{"id": i, "note": notes.get(i)} for i in ids]
-        told.append({str(k): v for k, v in row.items() if k not in ("label", "case", "settled_by")} | {"facts": facts})
+        kept = {str(k): v for k, v in row.items() if k not in ("label", "case", "settled_by")}
+        told.append({"who": None, "reason": None, **kept, "facts": facts})
     return told
 
 
