@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from forecast import __version__
 from forecast.cli.backtest import add_backtest
 from forecast.cli.ledger import add_ledger, add_resolve
+from forecast.cli.record import add_record
 from forecast.cli.shared import add_db, as_date
 from forecast.cli.shared import add_json as _add_json
 from forecast.cli.shared import progress as _progress
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_priors(commands)
     add_ledger(commands)
     add_resolve(commands)
+    add_record(commands)
     return parser
 
 

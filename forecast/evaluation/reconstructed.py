@@ -4,12 +4,15 @@ Columns follow the scored table: a row is a forecaster's forecast of a question 
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from forecast import __version__
+from forecast.errors import ScoreError
 from forecast.evaluation.outcomes import FIRST, Outcome, first_passage_times, realised
 from forecast.observations import Vintage, parse_instant
 
@@ -24,6 +27,15 @@ _MADE_OF = ("model_version", "seed", "data_digest", "prior_digest", "draw_digest
 FORECAST_COLUMNS = (*_ASKED, *_FORECAST, *_OUTCOME, *_MADE_OF)
 CATEGORY_COLUMNS = tuple("category" if c == "question" else c for c in FORECAST_COLUMNS)
 CURVE_COLUMNS = (*_ASKED[:5], "week", "probability", "gate", "came_after_weeks", "watched_weeks")
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The tables of a backtest's folder."""
+
+    forecasts: pd.DataFrame
+    categories: pd.DataFrame
+    curves: pd.DataFrame
 
 
 def forecast_table(done: list[Done], latest: Vintage) -> pd.DataFrame:
@@ -70,6 +82,51 @@ def curve_table(done: list[Done], latest: Vintage) -> pd.DataFrame:
 def scorable(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that may be scored: those that are decided and whose fit did not fail its gate."""
     return table[table["outcome"].notna() & table["gate"].ne("fail")]
+
+
+def read_tables(folder: Path, *, case: str) -> Tables:
+    """Read the tables that a backtest of a case has written.
+
+    Parameters
+    ----------
+    folder
+        Of a finished backtest.
+    case
+        Id of the case that it must be of.
+
+    Raises
+    ------
+    ScoreError
+        A table is missing or unreadable, lacks a column, is of another case, or holds what was not reconstructed.
+    """
+    return Tables(
+        _read(folder / "forecasts.parquet", FORECAST_COLUMNS, case),
+        _read(folder / "categories.parquet", CATEGORY_COLUMNS, case),
+        _read(folder / "curves.parquet", CURVE_COLUMNS, case),
+    )
+
+
+def _read(path: Path, columns: tuple[str, ...], case: str) -> pd.DataFrame:
+    from pyarrow import ArrowException
+
+    try:
+        table = pd.read_parquet(path)
+    except FileNotFoundError:
+        message = f"{path}: not there; give the folder of a finished `forecast backtest`"
+        raise ScoreError(message) from None
+    except (OSError, ArrowException) as error:
+        message = f"{path}: cannot be read ({' '.join(str(error).split())}); run the backtest again, it goes on from"
+        raise ScoreError(f"{message} what it has") from None
+    lacking = [c for c in columns if c not in table.columns]
+    if lacking:
+        message = f"{path}: no column {lacking[0]!r}; run the backtest again with this version"
+        raise ScoreError(message)
+    for column, wanted in (("label", LABEL), ("case", case)):
+        strange = table[table[column].ne(wanted)]
+        if len(strange):
+            message = f"{path}, row {strange.index[0]}: {column} {strange[column].iloc[0]!r}, not {wanted!r}"
+            raise ScoreError(message)
+    return table
 
 
 def _rows(done: list[Done], latest: Vintage) -> Iterator[dict[str, Any]]:

@@ -6,5 +6,6 @@ no script and no font of its own.
 
 from forecast.report.html import render_html
 from forecast.report.markdown import render_markdown
+from forecast.report.record import render_record_html, render_record_markdown
 
-__all__ = ["render_html", "render_markdown"]
+__all__ = ["render_html", "render_markdown", "render_record_html", "render_record_markdown"]

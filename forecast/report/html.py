@@ -34,17 +34,10 @@ def render_html(document: Mapping[str, Any]) -> str:
     str
         The page. The same document gives the same text.
     """
-    environment = Environment(
-        loader=PackageLoader("forecast.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    page = environment()
     case = document["case"]
-    environment.filters |= {**FILTERS, "side": lambda side: side_label(case, side), "sources": split_sources}
-    return environment.get_template("report.html.jinja").render(
+    page.filters["side"] = lambda side: side_label(case, side)
+    return page.get_template("report.html.jinja").render(
         document=document,
         pictures=pictures(document),
         recent_weeks=RECENT_WEEKS,
@@ -58,3 +51,17 @@ def render_html(document: Mapping[str, Any]) -> str:
         probability_grid=probability_grid,
         rug_label=rug_label,
     )
+
+
+def environment() -> Environment:
+    """Return the environment of a page: everything is escaped, and what is missing is an error."""
+    page = Environment(
+        loader=PackageLoader("forecast.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    page.filters |= {**FILTERS, "sources": split_sources}
+    return page

@@ -44,17 +44,10 @@ def render_markdown(document: Mapping[str, Any]) -> str:
     str
         The text. The same document gives the same text.
     """
-    environment = Environment(
-        loader=PackageLoader("forecast.report"),
-        autoescape=False,  # noqa: S701 -- `finalize` escapes, for Markdown
-        finalize=escape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    page = environment()
     case = document["case"]
-    environment.filters |= {**FILTERS, "side": lambda side: side_label(case, side), "linked": _linked}
-    text = environment.get_template("report.md.jinja").render(
+    page.filters["side"] = lambda side: side_label(case, side)
+    text = page.get_template("report.md.jinja").render(
         document=document,
         checkpoints=checkpoints,
         correction_text=correction_text,
@@ -66,6 +59,20 @@ def render_markdown(document: Mapping[str, Any]) -> str:
         rug_label=rug_label,
     )
     return text.rstrip() + "\n"
+
+
+def environment() -> Environment:
+    """Return the environment of a Markdown text: every value is escaped, and what is missing is an error."""
+    page = Environment(
+        loader=PackageLoader("forecast.report"),
+        autoescape=False,  # noqa: S701 -- `finalize` escapes, for Markdown
+        finalize=escape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page.filters |= {**FILTERS, "linked": _linked}
+    return page
 
 
 def escape(value: object) -> str:

@@ -1,0 +1,172 @@
+"""What a ledger has of a case's published forecasts, as a table to score: which count, and how each was settled.
+
+Of several forecasts that one rung published of one question at one origin by one date the first counts; the others are
+reissues, listed and not scored. So is a question that was worded anew for the same origin: the first wording counts.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from forecast.errors import LedgerError
+from forecast.evaluation.table import add_clusters
+from forecast.ledger import Forecast, Instance, Ledger, Resolution, read_entries, verify
+from forecast.ledger.resolution import by_instance
+
+STATES = ("open", "settled", "disputed", "void", "closed")
+COLUMNS = (
+    "label",
+    "forecaster",
+    "case",
+    "question",
+    "event",
+    "origin",
+    "by",
+    "probability",
+    "state",
+    "outcome",
+    "decided_on",
+    "public_at",
+    "settled_by",
+    "who",
+    "reason",
+)
+_YES_NO = {"yes": 1.0, "no": 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A case's published forecasts.
+
+    Attributes
+    ----------
+    table
+        ``COLUMNS`` and ``cluster``, one row a forecast that counts. ``outcome`` is 1 or 0 where ``state`` is
+        ``settled``, else missing: ``open``, ``void``, ``disputed`` (resolutions with unlike outcomes), ``closed``
+        (decided on the day of its origin or before, so that it was no forecast).
+    disputes
+        The disputed forecasts under each resolution they have, in order: the same columns and ``reading``, 0 for the
+        first resolution; ``outcome`` is missing where that is void.
+    reissues
+        Later forecasts of what was forecast already, by the same rung: plain rows.
+    late
+        Forecasts in the ledger that were recorded too late to count as published.
+    """
+
+    table: pd.DataFrame
+    disputes: pd.DataFrame
+    reissues: list[dict[str, Any]]
+    late: int
+
+
+def read_published(ledger: Ledger, case: str) -> Published:
+    """Read a case's published forecasts and what became of them.
+
+    Parameters
+    ----------
+    ledger
+        One that need not be there: it then has none.
+    case
+        Id of the case.
+
+    Raises
+    ------
+    LedgerError
+        The ledger does not verify: nothing is scored from a record that somebody has changed.
+    """
+    if problems := verify(ledger).problems:
+        message = f"{ledger.place}: {problems[0]}; no track record is made from it. Run `forecast ledger verify`"
+        raise LedgerError(message)
+    entries = read_entries(ledger)
+    records = [r for r in (e.record for e in entries if e.kind == "forecast") if isinstance(r, Forecast)]
+    mine = [r for r in records if r.case == case]
+    counted, reissues = _first_of_each(r for r in mine if r.label == "published")
+    settled = by_instance(entries)
+    table = _framed([_row(f, settled.get(f.instance, ())) for f in counted])
+    disputed = [f for f, state in zip(counted, table["state"], strict=True) if state == "disputed"]
+    readings = [
+        _read(f, resolution) | {"reading": number}
+        for f in disputed
+        for number, resolution in enumerate(settled[f.instance])
+    ]
+    late = sum(r.label != "published" for r in mine)
+    return Published(table, _framed(readings, "reading"), [_reissue(f) for f in reissues], late)
+
+
+def _first_of_each(forecasts: Iterable[Forecast]) -> tuple[list[Forecast], list[Forecast]]:
+    """Tell the forecasts that count from reissues."""
+    wordings: dict[tuple[Any, ...], str] = {}
+    first: dict[tuple[Any, ...], Forecast] = {}
+    reissues = []
+    for forecast in forecasts:
+        asked = (forecast.question, forecast.by, forecast.origin)
+        worded = wordings.setdefault(asked, forecast.wording) == forecast.wording
+        if not worded or (*asked, forecast.rung) in first:
+            reissues.append(forecast)
+        else:
+            first[*asked, forecast.rung] = forecast
+    return list(first.values()), reissues
+
+
+def _row(forecast: Forecast, found: tuple[Resolution, ...]) -> dict[str, Any]:
+    outcomes = {r.outcome for r in found}
+    if not found:
+        return _read(forecast, None) | {"state": "open"}
+    if len(outcomes) > 1:
+        return _read(forecast, None) | {"state": "disputed"}
+    row = _read(forecast, found[0])
+    if outcomes == {"void"}:
+        return row | {"state": "void"}
+    if row["decided_on"] <= forecast.origin.date() or forecast.by <= forecast.origin.date():
+        return row | {"state": "closed", "outcome": None}
+    return row | {"state": "settled"}
+
+
+def _read(forecast: Forecast, resolution: Resolution | None) -> dict[str, Any]:
+    """Write a forecast with one resolution of it."""
+    instance: Instance = forecast.instance
+    row: dict[str, Any] = {
+        "label": "published",
+        "forecaster": forecast.rung,
+        "case": instance.case,
+        "question": instance.question,
+        "event": forecast.event,
+        "origin": instance.origin,
+        "by": instance.by,
+        "probability": forecast.probability,
+        "state": "disputed",
+        "outcome": None,
+    }
+    if resolution is None:
+        return row | dict.fromkeys(COLUMNS[10:])
+    return row | {
+        "outcome": _YES_NO.get(resolution.outcome),
+        "decided_on": resolution.decided_on,
+        "public_at": resolution.public_at,
+        "settled_by": ";".join(resolution.settled_by) or _unnamed(resolution),
+        "who": resolution.who,
+        "reason": resolution.reason,
+    }
+
+
+def _unnamed(resolution: Resolution) -> str:
+    """Name the fact that decided a question whose resolution names none: a person's, or the passing of the deadline."""
+    quiet = resolution.outcome == "void" or (resolution.outcome == "no" and resolution.decided_on >= resolution.by)
+    return "" if quiet else f"fact of {resolution.decided_on}"
+
+
+def _framed(rows: list[dict[str, Any]], *more: str) -> pd.DataFrame:
+    return add_clusters(pd.DataFrame(rows, columns=[*COLUMNS, *more]))
+
+
+def _reissue(forecast: Forecast) -> dict[str, Any]:
+    return {
+        "forecaster": forecast.rung,
+        "question": forecast.question,
+        "origin": forecast.origin,
+        "by": forecast.by,
+        "issued_at": forecast.issued_at,
+        "probability": forecast.probability,
+    }

@@ -1,0 +1,106 @@
+"""What a part of the track record shows and does not show, in sentences: few events allow few claims."""
+
+from collections.abc import Mapping
+from typing import Any
+
+LEAST_CLUSTERS = 10
+"""Below about so many events the cluster bootstrap's intervals are too narrow to rest a claim on (docs/scores.md)."""
+
+MEANING = {
+    "published": (
+        "Published: recorded in the ledger within a week of its as-of time and before its question closed. Nobody "
+        "could know the outcome."
+    ),
+    "reconstructed": (
+        "Reconstructed: made afterwards by a backtest from what was public at each as-of time. The model, its priors "
+        "and the coding rules were written by people who knew how it went on, so a good score here is a check of the "
+        "model and no evidence of foresight."
+    ),
+}
+
+
+def readings(part: Mapping[str, Any], *, reference: str) -> list[str]:
+    """Say what a part shows.
+
+    Parameters
+    ----------
+    part
+        A part of the document, of :func:`forecast.evaluation.record.track_record`.
+    reference
+        Forecaster that skill is taken against.
+    """
+    counts = part["counts"]
+    if not counts["forecasts"]:
+        return ["No forecasts yet."]
+    if not counts["settled"]:
+        return [f"None of {counts['forecasts']} forecasts is settled yet: nothing is shown about skill or calibration."]
+    lines = [
+        f"{counts['settled']} of {counts['forecasts']} forecasts are settled, by {_events(part['clusters'])}. "
+        "Questions that one event settles are one piece of evidence, not many."
+    ]
+    if counts.get("early"):
+        lines.append(
+            f"{counts['early']} of these were settled by an event before their deadline, which is still to come. "
+            "Of the same age, questions without an event are still open and not scored, so events weigh too much here "
+            "until the deadlines have passed."
+        )
+    if part["clusters"] < LEAST_CLUSTERS:
+        return [
+            *lines,
+            f"With fewer than {LEAST_CLUSTERS} events no claim of skill or calibration is made: the numbers below are "
+            "a record, not evidence, and their intervals are too narrow.",
+        ]
+    return [*lines, *_skills(part, reference), *_calibrations(part), *_revisions(part)]
+
+
+def _events(clusters: int) -> str:
+    return "one event or quiet year" if clusters == 1 else f"{clusters} events and quiet years"
+
+
+def _skills(part: Mapping[str, Any], reference: str) -> list[str]:
+    rows = [(row, "rps", "what comes first, RPS") for row in part["ordered"]["overall"]]
+    rows += [(row, "log", "all questions, log score") for row in part["overall"]]
+    lines = [
+        _skill(row, row[f"{score}_skill"], score, what, reference)
+        for row, score, what in rows
+        if row["forecaster"] != reference and row[f"{score}_skill"] is not None
+    ]
+    return lines or [f"No forecaster shares questions with the base rate {reference}, so no skill is shown."]
+
+
+def _skill(row: Mapping[str, Any], value: float, score: str, what: str, reference: str) -> str:
+    head = f"{row['forecaster']} against the base rate {reference} ({what}): skill {value:+.2f}"
+    lower, upper = row[f"{score}_skill_lower"], row[f"{score}_skill_upper"]
+    if row["skill_clusters"] < LEAST_CLUSTERS or lower is None or upper is None or lower != lower or upper != upper:
+        return f"{head}; too few events for an interval to rest on, so neither skill nor its lack is shown."
+    verdict = "no difference is shown" if lower <= 0 <= upper else "better" if lower > 0 else "worse"
+    return f"{head}, 90 % interval {lower:+.2f} to {upper:+.2f}: {verdict}."
+
+
+def _calibrations(part: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for row in part["calibration"]:
+        if row["clusters"] < LEAST_CLUSTERS:
+            continue
+        found, check = row["log"], row["check"]
+        shown = "more than" if found["p_value"] < 0.05 else "no more than"
+        lines.append(
+            f"{row['forecaster']}: miscalibration {found['mcb']:.3f} by the log score, {shown} a calibrated "
+            f"forecaster may show on these questions (up to {found['null_upper']:.3f}, p = {found['p_value']:.2f}); "
+            f"slope {check['slope']:.2f} ({check['slope_lower']:.2f} to {check['slope_upper']:.2f}), 1 is calibrated."
+        )
+    return lines
+
+
+def _revisions(part: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for row in part["revisions"]:
+        lower, upper = row["ratio_lower"], row["ratio_upper"]
+        if row["clusters"] < LEAST_CLUSTERS or lower is None or lower != lower:
+            continue
+        verdict = "moves too much" if lower > 1 else "moves too little" if upper < 1 else "neither is shown"
+        lines.append(
+            f"{row['forecaster']}: movement over the fall of uncertainty {row['ratio']:.2f} ({lower:.2f} to "
+            f"{upper:.2f}), 1 if beliefs move as much as they should: {verdict}."
+        )
+    return lines
