@@ -148,6 +148,8 @@ def _of_ledger(table: pd.DataFrame) -> Evidence:
     settled = kept[kept["state"] == "settled"]
     raced = settled[settled["event"].isin(RACES)].assign(category=settled["event"])
     raced = raced.drop_duplicates(["forecaster", "case", "category", "origin", "by"])
+    if raced.empty:
+        return Evidence(kept, raced, RACES)
     outcomes = raced.groupby(["forecaster", "case", "origin", "by"])["outcome"]
     whole = (outcomes.transform("size") == len(RACES)) & (outcomes.transform("sum") == 1)
     return Evidence(kept, raced[whole], RACES)
@@ -195,8 +197,9 @@ def _part(label: str, evidence: Evidence, notes: Mapping[str, str], *, hierarchi
 
 def _early(settled: pd.DataFrame) -> int:
     """Count what is settled before its deadline has come: it was met early, as only what happens can be."""
-    last = settled["decided_on"].max()
-    return 0 if settled.empty else int((pd.to_datetime(settled["by"]) > pd.to_datetime(last)).sum())
+    if settled.empty:
+        return 0
+    return int((pd.to_datetime(settled["by"]) > pd.to_datetime(settled["decided_on"].max())).sum())
 
 
 def _scores(table: pd.DataFrame, group: tuple[str, ...], outcomes: tuple[str, ...] | None) -> list[dict[str, Any]]:
