@@ -19,7 +19,9 @@ def add_record(commands: Any) -> None:
     parser.add_argument(
         "--backtest", type=Path, metavar="DIR", help="folder of a finished `forecast backtest`, shown apart"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="also write record.html, record.md and record.json here")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="also write record.html, record.md and record.json here"
+    )
     parser.add_argument(
         "--hierarchical", action="store_true", help="also compare rungs by the hierarchical model (slow: it samples)"
     )
@@ -74,7 +76,8 @@ def _events(case: "Case") -> dict[str, str]:
 
     rows = as_of(case).observations
     noted = rows[rows["note"].fillna("").astype(str).str.len() > 0]
-    return {str(i): f"{day:%Y-%m-%d}: {note}" for i, day, note in zip(noted["id"], noted["event_time"], noted["note"])}
+    told = zip(noted["id"], noted["event_time"], noted["note"], strict=True)
+    return {str(i): f"{day:%Y-%m-%d}: {note}" for i, day, note in told}
 
 
 def _write(document: dict[str, Any], out: Path) -> list[str]:

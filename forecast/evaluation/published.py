@@ -13,6 +13,7 @@ import pandas as pd
 from forecast.errors import LedgerError
 from forecast.evaluation.table import add_clusters
 from forecast.ledger import Forecast, Instance, Ledger, Resolution, read_entries, verify
+from forecast.ledger.database import exists
 from forecast.ledger.resolution import by_instance
 
 STATES = ("open", "settled", "disputed", "void", "closed")
@@ -76,7 +77,7 @@ def read_published(ledger: Ledger, case: str) -> Published:
     LedgerError
         The ledger does not verify: nothing is scored from a record that somebody has changed.
     """
-    if problems := verify(ledger).problems:
+    if problems := verify(ledger).problems if exists(ledger) else ():
         message = f"{ledger.place}: {problems[0]}; no track record is made from it. Run `forecast ledger verify`"
         raise LedgerError(message)
     entries = read_entries(ledger)

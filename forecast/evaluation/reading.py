@@ -35,8 +35,10 @@ def readings(part: Mapping[str, Any], *, reference: str) -> list[str]:
     if not counts["settled"]:
         return [f"None of {counts['forecasts']} forecasts is settled yet: nothing is shown about skill or calibration."]
     lines = [
-        f"{counts['settled']} of {counts['forecasts']} forecasts are settled, by {_events(part['clusters'])}. "
-        "Questions that one event settles are one piece of evidence, not many."
+        (
+            f"{counts['settled']} of {counts['forecasts']} forecasts are settled, by {_events(part['clusters'])}. "
+            "Questions that one event settles are one piece of evidence, not many."
+        )
     ]
     if counts.get("early"):
         lines.append(
@@ -47,8 +49,10 @@ def readings(part: Mapping[str, Any], *, reference: str) -> list[str]:
     if part["clusters"] < LEAST_CLUSTERS:
         return [
             *lines,
-            f"With fewer than {LEAST_CLUSTERS} events no claim of skill or calibration is made: the numbers below are "
-            "a record, not evidence, and their intervals are too narrow.",
+            (
+                f"With fewer than {LEAST_CLUSTERS} events no claim of skill or calibration is made: the numbers below "
+                "are a record, not evidence, and their intervals are too narrow."
+            ),
         ]
     return [*lines, *_skills(part, reference), *_calibrations(part), *_revisions(part)]
 
@@ -71,7 +75,7 @@ def _skills(part: Mapping[str, Any], reference: str) -> list[str]:
 def _skill(row: Mapping[str, Any], value: float, score: str, what: str, reference: str) -> str:
     head = f"{row['forecaster']} against the base rate {reference} ({what}): skill {value:+.2f}"
     lower, upper = row[f"{score}_skill_lower"], row[f"{score}_skill_upper"]
-    if row["skill_clusters"] < LEAST_CLUSTERS or lower is None or upper is None or lower != lower or upper != upper:
+    if row["skill_clusters"] < LEAST_CLUSTERS or lower is None or upper is None:
         return f"{head}; too few events for an interval to rest on, so neither skill nor its lack is shown."
     verdict = "no difference is shown" if lower <= 0 <= upper else "better" if lower > 0 else "worse"
     return f"{head}, 90 % interval {lower:+.2f} to {upper:+.2f}: {verdict}."
@@ -96,7 +100,7 @@ def _revisions(part: Mapping[str, Any]) -> list[str]:
     lines = []
     for row in part["revisions"]:
         lower, upper = row["ratio_lower"], row["ratio_upper"]
-        if row["clusters"] < LEAST_CLUSTERS or lower is None or lower != lower:
+        if row["clusters"] < LEAST_CLUSTERS or lower is None or upper is None:
             continue
         verdict = "moves too much" if lower > 1 else "moves too little" if upper < 1 else "neither is shown"
         lines.append(

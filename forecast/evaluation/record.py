@@ -16,7 +16,7 @@ import pandas as pd
 
 from forecast import __version__
 from forecast.evaluation.calibration import decompose, reliability, two_parameter_check
-from forecast.evaluation.comparison import biggest_misses, compare, pair, paired_difference
+from forecast.evaluation.comparison import biggest_misses, pair, paired_difference
 from forecast.evaluation.hierarchical import SCALES, hierarchical_difference
 from forecast.evaluation.passage import crps_curve
 from forecast.evaluation.published import Published
@@ -26,7 +26,7 @@ from forecast.evaluation.resampling import INTERVAL, bootstrap_means, design_eff
 from forecast.evaluation.revisions import STREAM, check_revisions
 from forecast.evaluation.scores import FLOOR, skill
 from forecast.evaluation.summary import ordered_rows, ordered_table, score_table
-from forecast.evaluation.table import COLUMNS, KEY, add_clusters, check_table, cluster_ids, common_questions, score_rows
+from forecast.evaluation.table import KEY, add_clusters, check_table, cluster_ids, common_questions, score_rows
 from forecast.outlook.outlook import OUTCOMES
 
 SCHEMA = "forecast-record/1"
@@ -44,19 +44,16 @@ class Evidence:
     Attributes
     ----------
     table
-        Forecasts of yes or no joined to outcomes, open ones with them.
+        Forecasts of yes or no joined to outcomes and to what settled them, open ones with them.
     ordered
         The same of what comes first, decided rows alone, with ``category``.
     outcomes
         The categories, worst to best.
-    why
-        What settled each row of ``table``, by its forecaster and key: ``settled_by``, ``public_at``, who, reason.
     """
 
     table: pd.DataFrame
     ordered: pd.DataFrame
     outcomes: tuple[str, ...]
-    why: pd.DataFrame
 
 
 def track_record(
@@ -119,6 +116,9 @@ def track_record(
         **parts,
     }
     plain: dict[str, Any] = _plain(document)
+    for label in parts:
+        if plain[label] is not None:
+            plain[label]["reading"] = readings(plain[label], reference=REFERENCE)
     return plain
 
 
@@ -148,15 +148,17 @@ def _of_ledger(table: pd.DataFrame) -> Evidence:
     settled = kept[kept["state"] == "settled"]
     raced = settled[settled["event"].isin(RACES)].assign(category=settled["event"])
     raced = raced.drop_duplicates(["forecaster", "case", "category", "origin", "by"])
+    if raced.empty:
+        return Evidence(kept, raced, RACES)
     outcomes = raced.groupby(["forecaster", "case", "origin", "by"])["outcome"]
     whole = (outcomes.transform("size") == len(RACES)) & (outcomes.transform("sum") == 1)
-    return Evidence(kept, raced[whole], RACES, kept)
+    return Evidence(kept, raced[whole], RACES)
 
 
 def _of_backtest(tables: Tables) -> Evidence:
     """Take the forecasts whose fit did not fail; open ones count for revisions alone."""
     table = add_clusters(tables.forecasts[tables.forecasts["gate"].ne("fail")])
-    return Evidence(table, add_clusters(scorable(tables.categories)), OUTCOMES, table)
+    return Evidence(table, add_clusters(scorable(tables.categories)), OUTCOMES)
 
 
 # --- a part -----------------------------------------------------------------------------------------------------------
@@ -165,15 +167,14 @@ def _of_backtest(tables: Tables) -> Evidence:
 def _published_part(published: Published, notes: Mapping[str, str], *, hierarchical: bool) -> dict[str, Any]:
     part = _part("published", _of_ledger(published.table), notes, hierarchical=hierarchical)
     part |= {"counts": part["counts"] | _counts(published)}
-    part |= {"reissues": published.reissues, "disputes": _disputes(published)}
-    return part | {"reading": readings(part, reference=REFERENCE)}
+    return part | {"reissues": published.reissues, "disputes": _disputes(published)}
 
 
 def _part(label: str, evidence: Evidence, notes: Mapping[str, str], *, hierarchical: bool) -> dict[str, Any]:
     table = evidence.table
     settled = table[table["outcome"].notna()]
     rows = score_rows(table) if len(settled) else settled
-    part: dict[str, Any] = {
+    return {
         "label": label,
         "counts": {"forecasts": len(table), "settled": len(settled), "early": _early(settled)},
         "origins": [table["origin"].min(), table["origin"].max()] if len(table) else None,
@@ -190,15 +191,15 @@ def _part(label: str, evidence: Evidence, notes: Mapping[str, str], *, hierarchi
         "calibration": [_calibration(name, own) for name, own in rows.groupby("forecaster")] if len(rows) else [],
         "revisions": _revisions(table),
         "comparisons": _comparisons(table, evidence, hierarchical=hierarchical),
-        "misses": _misses(table, evidence.why, notes) if len(rows) else [],
+        "misses": _misses(table, notes) if len(rows) else [],
     }
-    return part | {"reading": readings(part, reference=REFERENCE)}
 
 
 def _early(settled: pd.DataFrame) -> int:
     """Count what is settled before its deadline has come: it was met early, as only what happens can be."""
-    last = settled["decided_on"].max()
-    return 0 if settled.empty else int((pd.to_datetime(settled["by"]) > pd.to_datetime(last)).sum())
+    if settled.empty:
+        return 0
+    return int((pd.to_datetime(settled["by"]) > pd.to_datetime(settled["decided_on"].max())).sum())
 
 
 def _scores(table: pd.DataFrame, group: tuple[str, ...], outcomes: tuple[str, ...] | None) -> list[dict[str, Any]]:
@@ -243,7 +244,7 @@ def _skill(shared: Mapping[str, Any] | None, scores: tuple[str, ...]) -> dict[st
 
 def _place(value: str) -> tuple[int, str]:
     """Order bands by their lead and questions by name."""
-    head = value.split("-")[0].rstrip("+")
+    head = value.partition("-")[0].rstrip("+")
     return (int(head), "") if head.isdigit() else (0, value)
 
 
@@ -302,14 +303,15 @@ def _compared(rows: pd.DataFrame, a: str, b: str, score: str, *, hierarchical: b
     return {"a": a, "b": b, "score": score, **plain, "hierarchical": sampled}
 
 
-def _misses(table: pd.DataFrame, why: pd.DataFrame, notes: Mapping[str, str]) -> list[dict[str, Any]]:
+def _misses(table: pd.DataFrame, notes: Mapping[str, str]) -> list[dict[str, Any]]:
     """List the worst forecasts first, one of a question and the event that settled it, with what that was."""
     worst = biggest_misses(table, n=len(table))
     key = ["forecaster", "case", "question", "cluster"]
     asked = worst.groupby(key)["forecasts"].transform("sum")
     worst = worst.assign(forecasts=asked).drop_duplicates(key).head(MISSES)
-    extra = _keyed(why, [c for c in ("settled_by", "public_at", "who", "reason") if c in why.columns])
-    rows = worst.merge(extra, on=["forecaster", *KEY], how="left", validate="one_to_one")
+    told_by = [c for c in ("settled_by", "public_at", "who", "reason") if c in table.columns]
+    facts_of = check_table(table)[["forecaster", *KEY, *told_by]]
+    rows = worst.merge(facts_of, on=["forecaster", *KEY], how="left", validate="one_to_one")
     told = []
     for row in rows.to_dict(orient="records"):
         ids = [i for i in str(row.get("settled_by") or "").split(";") if i]
@@ -319,21 +321,12 @@ def _misses(table: pd.DataFrame, why: pd.DataFrame, notes: Mapping[str, str]) ->
     return told
 
 
-def _keyed(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Type a table's key as the scored table has it, keeping some columns beside it."""
-    typed = check_table(rows[[c for c in COLUMNS if c != "horizon_weeks"]])
-    extra = rows.assign(by=pd.to_datetime(rows["by"]).dt.as_unit("s"), origin=pd.to_datetime(rows["origin"], utc=True))
-    own = typed[["forecaster", *KEY]]
-    extra = extra[["forecaster", *KEY, *columns]].assign(origin=extra["origin"].astype(own["origin"].dtype))
-    return own.merge(extra, on=["forecaster", *KEY], how="left")
-
-
 def _passages(curves: pd.DataFrame) -> list[dict[str, Any]]:
     """CRPS in weeks of when each question's event first came, cut at the last week or at the end of what is coded."""
     kept = curves[curves["gate"].ne("fail") & (curves["watched_weeks"] > 0)]
     scored = []
     for (name, question), rows in kept.groupby(["forecaster", "question"]):
-        wide = rows.pivot(index="origin", columns="week", values="probability")
+        wide = rows.pivot_table(index="origin", columns="week", values="probability")
         told = rows.groupby("origin")[["came_after_weeks", "watched_weeks"]].first()
         horizon = float(wide.columns.max())
         crps = crps_curve(wide, told["came_after_weeks"], horizon=horizon, censored=told["watched_weeks"])

@@ -94,7 +94,9 @@ def _calibration_picture(label: str, rows: Sequence[Mapping[str, Any]]) -> Pictu
 def _calibration_text(rows: Sequence[Mapping[str, Any]]) -> str:
     texts = "; ".join(
         f"{row['forecaster']}: "
-        + ", ".join(f"{percent(p['probability'])} said, {percent(p['recalibrated'])} came" for p in thinned(row["curve"], 5))
+        + ", ".join(
+            f"{percent(p['probability'])} said, {percent(p['recalibrated'])} came" for p in thinned(row["curve"], 5)
+        )
         for row in rows
     )
     return f"How often it came for what was said. {texts}."

@@ -18,7 +18,9 @@ WEEKS = 13
 HOSTILE = "<script>alert(1)</script> & | *all*"
 
 
-def backtest_tables(said: dict[str, list[float]], came: list[int | None], *, settled_by: list[str] | None = None) -> Tables:
+def backtest_tables(
+    said: dict[str, list[float]], came: list[int | None], *, settled_by: list[str] | None = None
+) -> Tables:
     """One question asked every twenty weeks, thirteen ahead; what comes first is a limited deal or neither."""
     forecasts, categories, curves = [], [], []
     for rung, ps in said.items():
@@ -32,7 +34,13 @@ def backtest_tables(said: dict[str, list[float]], came: list[int | None], *, set
                 for c, q in shares.items()
             ]
             curves += [
-                {**row, "question": "deal", "week": w, "probability": p * w / WEEKS, "came_after_weeks": 5.0 if y else np.inf}
+                {
+                    **row,
+                    "question": "deal",
+                    "week": w,
+                    "probability": p * w / WEEKS,
+                    "came_after_weeks": 5.0 if y else np.inf,
+                }
                 | {"watched_weeks": 60.0}
                 for w in range(WEEKS + 1)
             ]
@@ -121,5 +129,3 @@ def record(ledger: Ledger, *records: Forecast | Resolution) -> None:
     for r in records:
         now = r.issued_at if isinstance(r, Forecast) else r.public_at + timedelta(days=1)
         append(ledger, [r], now=now)
-
-

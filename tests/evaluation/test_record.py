@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def test_failed_fits_and_open_questions_are_not_scored() -> None:
     tables = backtest_tables({"R1": [0.6, 0.2, 0.7, 0.05]}, [1, 0, 1, None])
     tables.forecasts.loc[0, "gate"] = "fail"
     part = made(reconstructed=tables)["reconstructed"]
-    assert part["counts"] == {"forecasts": 3, "settled": 2, "early": 0}
+    assert part["counts"] == {"forecasts": 3, "settled": 2, "early": 1}
     assert part["overall"][0]["n"] == 2
 
 
@@ -148,7 +149,9 @@ def test_bad_tables_are_refused_by_name(tmp_path: Path) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(row=st.integers(0, 7))
-def test_a_published_row_among_reconstructed_ones_is_refused(row: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_published_row_among_reconstructed_ones_is_refused(
+    row: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     tables = backtest_tables(SAID, CAME)
     tables.forecasts.loc[row, "label"] = "published"
     folder = write_tables(tables, tmp_path_factory.mktemp("mixed"))
@@ -192,7 +195,15 @@ def test_what_was_recorded_too_late_is_counted_and_not_scored(ledger: Ledger) ->
 
 def test_disputes_are_left_out_and_scored_under_both(ledger: Ledger) -> None:
     clear, doubtful, void = issued(0, 0.5), issued(1, 0.2), issued(2, 0.4)
-    record(ledger, clear, doubtful, void, settled(clear, "no"), settled(doubtful, "yes"), settled(doubtful, "no", who="Ada"))
+    record(
+        ledger,
+        clear,
+        doubtful,
+        void,
+        settled(clear, "no"),
+        settled(doubtful, "yes"),
+        settled(doubtful, "no", who="Ada"),
+    )
     record(ledger, settled(void, "void"))
     part = made(published=read_published(ledger, "tiny"))["published"]
     assert part["counts"]["void_rate"] == pytest.approx(1 / 3, abs=1e-6)
@@ -211,8 +222,9 @@ def test_what_was_decided_by_the_day_of_its_origin_is_not_scored(ledger: Ledger)
 
 def test_what_a_person_settles_is_an_event_of_its_day(ledger: Ledger) -> None:
     one, two = issued(0, 0.5), issued(1, 0.5)
-    day = two.origin.date().replace(day=20)
-    record(ledger, one, two, *(settled(f, "yes", decided_on=day, settled_by=(), who="Ada") for f in (one, two)))
+    day = two.origin.date() + timedelta(days=20)
+    told = {"decided_on": day, "public_at": two.origin + timedelta(days=21), "settled_by": (), "who": "Ada"}
+    record(ledger, one, two, settled(one, "yes", **told), settled(two, "yes", **told))
     found = read_published(ledger, "tiny").table
     assert set(found["cluster"]) == {f"event:fact of {day}"}
 
@@ -220,7 +232,10 @@ def test_what_a_person_settles_is_an_event_of_its_day(ledger: Ledger) -> None:
 def test_what_comes_first_is_put_together_from_the_races(ledger: Ledger) -> None:
     asked = {"escalation_before_deal": 0.2, "neither": 0.5, "deal_before_escalation": 0.3}
     races = {e: issued(0, p, question=e, event=e) for e, p in asked.items()}
-    record(ledger, *races.values(), *(settled(f, "yes" if e == "neither" else "no") for e, f in races.items()))
+    came = {
+        e: settled(f, "no").model_copy(update={"outcome": "yes" if e == "neither" else "no"}) for e, f in races.items()
+    }
+    record(ledger, *races.values(), *came.values())
     (row,) = made(published=read_published(ledger, "tiny"))["published"]["ordered"]["overall"]
     assert row["rps"] == pytest.approx((0.2**2 + 0.3**2) / 2, abs=1e-6)
     short = short_record(read_published(ledger, "tiny"))
