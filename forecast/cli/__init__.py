@@ -1,6 +1,6 @@
 """The command ``forecast``.
 
-Exit codes: 0 done, 1 the gate failed (nothing was published) or a ledger does not verify or a venue failed, 2 bad input,
+Exit codes: 0 done, 1 the gate failed (nothing was published), a ledger does not verify or a venue failed, 2 bad input,
 3 output not writable, 4 another run is in progress, 5 a scheduler does not answer, 6 a backtest lacks some of its
 forecasts, 7 partial: a venue or a contract failed, the rest was done.
 Progress goes to standard error, results to standard output; ``--json`` for a machine.
