@@ -95,35 +95,25 @@ def compare(
     DataError
         A model is of another case, or no mapped contract had been quoted by then.
     """
-    for curves in (model, base_rate) if base_rate is not None else (model,):
-        _check_same(case, when, curves)
+    for curves in (model, base_rate):
+        if curves is not None:
+            _check_same(case, when, curves)
     needs_quotes(case, when)
-    rules = rules or Rules()
+    setting = _Setting(when, model, base_rate, rules or Rules())
     quotes = latest_quotes(quotes_as_of(case, when))
     contracts = {(c.venue, c.id): c for c in contracts_as_of(case, when)}
     mappings = load_mappings(case)
-    compared = [_mapping(m, contracts, quotes, _Setting(when, model, base_rate, rules)) for m in mappings]
+    compared = [_mapping(m, contracts, quotes, setting) for m in mappings]
+    left = [c for c in unmapped(list(contracts.values()), mappings) if _over(c, c.deadline, when) is None]
     return rounded(
         {
             "schema": SCHEMA,
             "case": case.id,
             "as_of": _stamp(when),
-            "model": {"rung": model.rung, "gate": model.gate, "interval": model.interval},
-            "base_rate": {"rung": base_rate.rung} if base_rate is not None else None,
-            "price_rules": {
-                "estimator": rules.estimator,
-                "widest_book": str(rules.widest),
-                "freshest_trade_hours": rules.freshest / timedelta(hours=1),
-                "yearly_rate": 0.0,
-            },
-            "pool": {"kind": "log", "model_weight": MODEL_WEIGHT, "market_weight": 1 - MODEL_WEIGHT, "floor": FLOOR},
+            **_terms(setting),
             "mappings": [m for m in compared if m["legs"]],
             "not_compared": [_left(m) for m in compared if not m["legs"]],
-            "unmapped": [
-                _unmapped(c, quotes.get((c.venue, c.id)))
-                for c in unmapped(list(contracts.values()), mappings)
-                if _over(c, c.deadline, when) is None
-            ],
+            "unmapped": [_unmapped(c, quotes.get((c.venue, c.id))) for c in left],
             "notes": list(NOTES),
         }
     )
@@ -147,6 +137,22 @@ class _Setting:
     model: ModelCurves
     base_rate: ModelCurves | None
     rules: Rules
+
+
+def _terms(setting: _Setting) -> dict[str, Any]:
+    """Say what was compared, and by which rules."""
+    model, base_rate, rules = setting.model, setting.base_rate, setting.rules
+    return {
+        "model": {"rung": model.rung, "gate": model.gate, "interval": model.interval},
+        "base_rate": {"rung": base_rate.rung} if base_rate is not None else None,
+        "price_rules": {
+            "estimator": rules.estimator,
+            "widest_book": str(rules.widest),
+            "freshest_trade_hours": rules.freshest / timedelta(hours=1),
+            "yearly_rate": 0.0,
+        },
+        "pool": {"kind": "log", "model_weight": MODEL_WEIGHT, "market_weight": 1 - MODEL_WEIGHT, "floor": FLOOR},
+    }
 
 
 def _check_same(case: Case, when: datetime, curves: ModelCurves) -> None:
@@ -297,9 +303,8 @@ def _worth(mapping: Mapping, event: float) -> float:
 
 
 def _curve(curve: Curve, mapping: Mapping, setting: _Setting) -> dict[str, Any]:
-    """Lay a ladder out: its legs made monotone, and on weekly days beside the model."""
-    days = np.arange(0, min(curve.days[-1], 7.0 * _MOST_POINTS), 7.0)
-    days = np.append(days, curve.days[-1])
+    """Lay a ladder out: its legs made monotone, and by week and leg beside the model."""
+    days = np.union1d(np.arange(0, min(curve.days[-1], 7.0 * _MOST_POINTS), 7.0), curve.days)
     stamps = [setting.when + timedelta(days=float(day)) for day in days]
     model = [setting.model.by(mapping.event, stamp) for stamp in stamps]
     worth = [_own_terms(mapping, x[0]) if x is not None else None for x in model]
@@ -314,7 +319,7 @@ def _curve(curve: Curve, mapping: Mapping, setting: _Setting) -> dict[str, Any]:
         "moved": curve.moved,
         "grid": {
             "dates": [_stamp(stamp) for stamp in stamps],
-            "market": curve.at(np.minimum(days, curve.days[-1])).tolist(),
+            "market": curve.at(days).tolist(),
             "worth": worth,
             "model": [x[0] if x is not None else None for x in model],
             "model_lower": [x[1] if x is not None else None for x in model],

@@ -7,6 +7,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from forecast.report.charts import RECENT_WEEKS, pictures
 from forecast.report.formats import FILTERS, percent_range
+from forecast.report.markets import FILTERS as MARKET_FILTERS
+from forecast.report.markets import on_curve, verdict_counts
 from forecast.report.sources import split_sources
 from forecast.report.tables import (
     bands_text,
@@ -43,7 +45,12 @@ def render_html(document: Mapping[str, Any]) -> str:
         keep_trailing_newline=True,
     )
     case = document["case"]
-    environment.filters |= {**FILTERS, "side": lambda side: side_label(case, side), "sources": split_sources}
+    environment.filters |= {
+        **FILTERS,
+        **MARKET_FILTERS,
+        "side": lambda side: side_label(case, side),
+        "sources": split_sources,
+    }
     return environment.get_template("report.html.jinja").render(
         document=document,
         pictures=pictures(document),
@@ -54,7 +61,9 @@ def render_html(document: Mapping[str, Any]) -> str:
         evidence_text=evidence_text,
         levels_of=levels_of,
         mark_spells=mark_spells,
+        on_curve=on_curve,
         percent_range=percent_range,
         probability_grid=probability_grid,
         rug_label=rug_label,
+        verdict_counts=verdict_counts,
     )

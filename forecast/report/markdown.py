@@ -13,6 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from forecast.report.formats import FILTERS, percent_range
+from forecast.report.markets import FILTERS as MARKET_FILTERS
+from forecast.report.markets import on_curve, verdict_counts
 from forecast.report.sources import Part, split_sources
 from forecast.report.tables import (
     checkpoints,
@@ -53,7 +55,7 @@ def render_markdown(document: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     case = document["case"]
-    environment.filters |= {**FILTERS, "side": lambda side: side_label(case, side), "linked": _linked}
+    environment.filters |= {**FILTERS, **MARKET_FILTERS, "side": lambda side: side_label(case, side), "linked": _linked}
     text = environment.get_template("report.md.jinja").render(
         document=document,
         checkpoints=checkpoints,
@@ -61,9 +63,11 @@ def render_markdown(document: Mapping[str, Any]) -> str:
         evidence_text=evidence_text,
         levels_of=levels_of,
         mark_spells=mark_spells,
+        on_curve=on_curve,
         percent_range=percent_range,
         probability_grid=probability_grid,
         rug_label=rug_label,
+        verdict_counts=verdict_counts,
     )
     return text.rstrip() + "\n"
 

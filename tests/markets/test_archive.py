@@ -117,8 +117,7 @@ def test_one_contract_that_fails_does_not_stop_the_others(ledger: Ledger) -> Non
     assert [line.split(":")[0] for line in pulled.failures] == ["polymarket", "GONE", "HALF"]
     assert [(row["contract"], row["bid"]) for row in rows(ledger, SNAPSHOTS)] == [("HALF", None), ("GOOD", "0.021")]
     assert "could not be read" in rows(ledger, SNAPSHOTS)[0]["note"]
-    kept = {row["url"].rsplit("/", 1)[-1]: body_of(row) for row in rows(ledger, ANSWERS)}
-    assert kept["book"] in {b"<html>", b'{"bid": "0.021"}'}
+    assert b"<html>" in {body_of(row) for row in rows(ledger, ANSWERS)}
     assert len(rows(ledger, ANSWERS)) == 5  # the failures as well
 
 
