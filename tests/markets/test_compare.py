@@ -1,5 +1,5 @@
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,13 @@ import pytest
 from forecast.case import Case, load_case
 from forecast.cli import main
 from forecast.errors import AsOfError, DataError
-from forecast.markets.compare import compare, log_pool
-from forecast.markets.curves import ModelCurve, ModelCurves, curves_of_document, read_curves
+from forecast.markets.compare import compare, is_priced, log_pool
+from forecast.markets.curves import ModelCurve, ModelCurves, curves_of_document, curves_of_outlook, read_curves
 from forecast.observations import parse_instant
+from forecast.outlook import build_outlook
+from forecast.run import _beside_markets
 from tests.markets.conftest import MarketCase
+from tests.models.given import made_up_fit, real_history
 from tests.report.sample import sample_document
 
 OCTOBER, JUNE = parse_instant("2026-10-06"), parse_instant("2026-06-13")
@@ -170,6 +173,27 @@ def test_curves_are_those_of_the_document() -> None:
     assert curves.by("deal", week + timedelta(weeks=500)) is None
     assert curves.by("no such event", week) is None
     assert curves.by("deal", curves.as_of - timedelta(days=3)) == pytest.approx((row["mean"][0],) * 3)
+
+
+def test_curves_of_an_outlook_are_its_answers_and_a_run_puts_the_comparison_in() -> None:
+    outlook = build_outlook(made_up_fit("R0", real_history()))
+    curves = curves_of_outlook(outlook)
+    answer = outlook.answer("deal", 13)
+    found = curves.by("deal", datetime.combine(answer.by, time(23, 59, 59), tzinfo=UTC))
+    p = answer.probability
+    assert found == pytest.approx((p.mean, p.lower, p.upper))
+    when = outlook.fit.history.vintage.instant
+    added = _beside_markets(outlook)
+    assert ("markets" in added) == is_priced(outlook.fit.history.case, when)
+    assert all(leg["quoted_at"] <= added["markets"]["as_of"] for m in added["markets"]["mappings"] for leg in m["legs"])
+
+
+def test_a_case_without_quotes_is_compared_with_nothing(market_case: MarketCase) -> None:
+    case = market_case.write(quotes=None)
+    when = parse_instant("2020-06-06")
+    assert not is_priced(case, when)
+    with pytest.raises(DataError, match="no mapped contract had been quoted"):
+        compare(case, when=when, model=model_of(case.id, when))
 
 
 @pytest.mark.parametrize(
