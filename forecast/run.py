@@ -203,8 +203,20 @@ def finish(  # the options of `forecast run`, by name
     )
     if outlook.gate == "fail":
         return Run(outlook, document, {})
+    document |= _beside_markets(outlook)
     entered = publish(fitted, document, out, ledger)
     return Run(outlook, document, {name: out / name for name in FILES}, entered)
+
+
+def _beside_markets(outlook: Outlook) -> dict[str, Any]:
+    """Return the comparison with the markets as the document's ``markets``; nothing if none was quoted by then."""
+    from forecast.markets.compare import compare, is_priced
+    from forecast.markets.curves import curves_of_outlook
+
+    case, when = outlook.fit.history.case, outlook.fit.history.vintage.instant
+    if not is_priced(case, when):
+        return {}
+    return {"markets": compare(case, when=when, model=curves_of_outlook(outlook))}
 
 
 def publish(fitted: Fit, document: Mapping[str, Any], out: Path, ledger: Ledger) -> Appended:

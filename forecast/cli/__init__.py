@@ -1,7 +1,8 @@
 """The command ``forecast``.
 
-Exit codes: 0 done, 1 the gate failed (nothing was published) or a ledger does not verify, 2 bad input, 3 output not
-writable, 4 another run is in progress, 5 a scheduler does not answer, 6 a backtest lacks some of its forecasts.
+Exit codes: 0 done, 1 the gate failed (nothing was published), a ledger does not verify or a venue failed, 2 bad input,
+3 output not writable, 4 another run is in progress, 5 a scheduler does not answer, 6 a backtest lacks some of its
+forecasts, 7 partial: a venue or a contract failed, the rest was done.
 Progress goes to standard error, results to standard output; ``--json`` for a machine.
 """
 
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from forecast import __version__
 from forecast.cli.backtest import add_backtest
 from forecast.cli.ledger import add_ledger, add_resolve
+from forecast.cli.markets import add_markets
 from forecast.cli.record import add_record
 from forecast.cli.shared import add_db, as_date
 from forecast.cli.shared import add_json as _add_json
@@ -55,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_fit_and_outlook(commands)
     add_backtest(commands)
+    add_markets(commands)
     _add_case(commands)
     _add_data(commands)
     _add_priors(commands)

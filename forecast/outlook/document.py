@@ -103,7 +103,7 @@ def to_document(
         "limits": [*history.case.limits, *_model_limits(outlook)],
         "manifest": {**run_manifest, "timings_s": timings, "paths_per_draw": outlook.paths.diplomacy.shape[2]},
     }
-    return _rounded(document)
+    return rounded(document)
 
 
 def _issue(outlook: Outlook, run_at: datetime, next_run: str | None) -> dict[str, Any]:
@@ -318,12 +318,12 @@ def _model_limits(outlook: Outlook) -> list[str]:
     return limits
 
 
-def _rounded(value: Any) -> Any:
-    """Plain Python numbers throughout, floats to six decimals."""
+def rounded(value: Any) -> Any:
+    """Return plain Python numbers throughout, floats to six decimals."""
     if isinstance(value, Mapping):
-        return {str(k): _rounded(v) for k, v in value.items()}
+        return {str(k): rounded(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_rounded(v) for v in value]
+        return [rounded(v) for v in value]
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     if isinstance(value, (int, np.integer)):

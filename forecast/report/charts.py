@@ -31,6 +31,7 @@ from forecast.report.drawing import (
 )
 from forecast.report.formats import percent_range, plain, short_day
 from forecast.report.leverage import leverage_pictures
+from forecast.report.markets import market_pictures
 from forecast.report.svg import Layout, Picture, blank, panel, picture
 from forecast.report.tables import rug_label, spells_of
 
@@ -82,8 +83,8 @@ def pictures(document: Mapping[str, Any]) -> dict[str, Picture]:
     Returns
     -------
     dict of str to Picture
-        Keys among ``outcomes``, ``timing``, ``occupancy``, ``leverage``, ``misperception``, ``gap``, ``history``,
-        ``recent``.
+        Keys among ``outcomes``, ``timing``, ``occupancy``, ``leverage``, ``misperception``, ``gap``, ``ladders``,
+        ``history``, ``recent``.
     """
     drawn: dict[str, Picture] = {}
     if outcomes := document["outcomes"]:
@@ -95,6 +96,8 @@ def pictures(document: Mapping[str, Any]) -> dict[str, Picture]:
         drawn["occupancy"] = picture("occupancy", lambda layout: _occupancy(occupancy, layout), areas)
     if leverage := document.get("leverage"):
         drawn |= leverage_pictures(leverage)
+    if markets := document.get("markets"):
+        drawn |= market_pictures(markets)
     if history := document["history"]:
         drawn |= _history_pictures(history, document["case"])
     return drawn

@@ -7,6 +7,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from forecast.report.charts import RECENT_WEEKS, pictures
 from forecast.report.formats import FILTERS, percent_range
+from forecast.report.markets import FILTERS as MARKET_FILTERS
+from forecast.report.markets import on_curve, verdict_counts
 from forecast.report.sources import split_sources
 from forecast.report.tables import (
     bands_text,
@@ -36,6 +38,7 @@ def render_html(document: Mapping[str, Any]) -> str:
     """
     page = environment()
     case = document["case"]
+    page.filters |= MARKET_FILTERS
     page.filters["side"] = lambda side: side_label(case, side)
     return page.get_template("report.html.jinja").render(
         document=document,
@@ -47,9 +50,11 @@ def render_html(document: Mapping[str, Any]) -> str:
         evidence_text=evidence_text,
         levels_of=levels_of,
         mark_spells=mark_spells,
+        on_curve=on_curve,
         percent_range=percent_range,
         probability_grid=probability_grid,
         rug_label=rug_label,
+        verdict_counts=verdict_counts,
     )
 
 

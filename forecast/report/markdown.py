@@ -13,6 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from forecast.report.formats import FILTERS, percent_range
+from forecast.report.markets import FILTERS as MARKET_FILTERS
+from forecast.report.markets import on_curve, verdict_counts
 from forecast.report.sources import Part, split_sources
 from forecast.report.tables import (
     checkpoints,
@@ -46,6 +48,7 @@ def render_markdown(document: Mapping[str, Any]) -> str:
     """
     page = environment()
     case = document["case"]
+    page.filters |= MARKET_FILTERS
     page.filters["side"] = lambda side: side_label(case, side)
     text = page.get_template("report.md.jinja").render(
         document=document,
@@ -54,9 +57,11 @@ def render_markdown(document: Mapping[str, Any]) -> str:
         evidence_text=evidence_text,
         levels_of=levels_of,
         mark_spells=mark_spells,
+        on_curve=on_curve,
         percent_range=percent_range,
         probability_grid=probability_grid,
         rug_label=rug_label,
+        verdict_counts=verdict_counts,
     )
     return text.rstrip() + "\n"
 

@@ -1,0 +1,63 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from forecast.case import load_case
+from forecast.markets.compare import compare
+from forecast.report import render_html, render_markdown
+from forecast.report.markets import fine, market_pictures, points_apart, verdict_counts
+from tests.markets.test_compare import OCTOBER, model_of
+from tests.report.pages import Page
+
+
+@pytest.fixture(scope="module")
+def section() -> dict[str, Any]:
+    return compare(load_case("us-iran"), when=OCTOBER, model=model_of("us-iran", OCTOBER))
+
+
+def test_the_page_shows_every_leg_of_every_ladder_with_its_verdict(
+    document: dict[str, Any], section: dict[str, Any]
+) -> None:
+    page = Page(render_html(document | {"markets": section}))
+    rows = [" ".join(e.text.split()) for e in page.all("tr", section="markets")]
+    for mapping in section["mappings"]:
+        assert mapping["label"] in [e.text for e in page.all("h3", section="markets")]
+        for leg in mapping["legs"]:
+            assert any(fine(leg["price"]) in row and leg["verdict"] in row for row in rows), leg
+    assert len(rows) == sum(len(m["legs"]) + 1 for m in section["mappings"])
+    assert len(page.all("svg", section="markets")) == 2  # wide and narrow
+    assert "Gap, points" in rows[0]
+
+
+def test_markdown_has_the_same_numbers_and_the_monotone_ladder(
+    document: dict[str, Any], section: dict[str, Any]
+) -> None:
+    text = render_markdown(document | {"markets": section})
+    part = text[text.index("## Beside the markets") :]
+    for mapping in section["mappings"]:
+        assert verdict_counts(mapping) in part
+        for value in mapping["curve"]["cumulative"] if mapping["pays_on"] == "occurrence" else []:
+            assert f"| {fine(value)} |" in part
+    assert "51 open contracts are not mapped" in part
+
+
+def test_without_quotes_there_is_no_section(document: dict[str, Any]) -> None:
+    assert "Beside the markets" not in render_html(document) + render_markdown(document)
+
+
+def test_the_chart_stands_where_the_model_knows_nothing_of_an_event(section: dict[str, Any]) -> None:
+    (drawn,) = market_pictures(section).values()
+    assert drawn.wide.count(">market<") == len(section["mappings"])
+    grid = section["mappings"][0]["curve"]["grid"]
+    mute = dict(section["mappings"][0], legs=[])
+    mute["curve"] = mute["curve"] | {"grid": grid | {"worth": [None] * len(grid["worth"])}}
+    (drawn,) = market_pictures({"mappings": [mute]}).values()
+    assert ">model<" not in drawn.wide
+    assert market_pictures({"mappings": [mute | {"curve": None}]}) == {}
+
+
+def test_a_gap_in_points_has_its_sign_and_its_interval() -> None:
+    assert points_apart({"value": -0.256, "lower": -0.634, "upper": 0.011}) == "−26 (−63 to +1)"
+    assert points_apart(None) == "–"
+    assert fine(np.float64(0.0215)) == "2.1 %"
