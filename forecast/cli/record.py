@@ -121,7 +121,7 @@ def _part_lines(part: dict[str, Any]) -> list[str]:
                 for c in (*kept, "a", "b", "score", "mean", "lower", "upper", "origin", "by", "probability", "outcome")
                 if c in table
             ]
-            names += [c for c in table if c.endswith(("_skill", "_skill_lower", "_skill_upper"))]
+            names += [c for c in map(str, table.columns) if c.endswith(("_skill", "_skill_lower", "_skill_upper"))]
             shown = table[names].to_string(index=False, float_format=lambda v: f"{v:.3f}", na_rep="-")
             lines += ["", title, shown]
     return lines

@@ -58,7 +58,7 @@ class Evidence:
 
 def track_record(
     *,
-    case: Mapping[str, str],
+    case: Mapping[str, Any],
     published: Published | None = None,
     reconstructed: Tables | None = None,
     events: Mapping[str, str] | None = None,
@@ -188,7 +188,7 @@ def _part(label: str, evidence: Evidence, notes: Mapping[str, str], *, hierarchi
             "overall": _scores(evidence.ordered, (), evidence.outcomes),
             "scores": _scores(evidence.ordered, ("band",), evidence.outcomes),
         },
-        "calibration": [_calibration(name, own) for name, own in rows.groupby("forecaster")] if len(rows) else [],
+        "calibration": [_calibration(str(name), own) for name, own in rows.groupby("forecaster")] if len(rows) else [],
         "revisions": _revisions(table),
         "comparisons": _comparisons(table, evidence, hierarchical=hierarchical),
         "misses": _misses(table, notes) if len(rows) else [],
@@ -270,7 +270,7 @@ def _revisions(table: pd.DataFrame) -> list[dict[str, Any]]:
     for name, own in table.groupby("forecaster"):
         if not (own["outcome"].notna().any() or own.duplicated(list(STREAM)).any()):
             continue
-        checked = check_revisions(own, forecaster=name)
+        checked = check_revisions(own, forecaster=str(name))
         line = {"forecaster": name, "streams": len(checked.streams), "clusters": checked.clusters}
         line |= {"ratio": checked.ratio, "ratio_lower": checked.lower, "ratio_upper": checked.upper}
         line |= {name: getattr(checked, name) for name in ("excess", "excess_lower", "excess_upper")}
@@ -340,8 +340,8 @@ def _passages(curves: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _passage(row: tuple[str, str, float, pd.DataFrame], scored: list[Any]) -> dict[str, Any]:
     name, question, horizon, own = row
-    effect = design_effect(own["crps"], own["cluster"])
-    lower, upper = interval(bootstrap_means(own["crps"], own["cluster"]))
+    effect = design_effect(own["crps"].to_numpy(), own["cluster"].to_numpy())
+    lower, upper = interval(bootstrap_means(own["crps"].to_numpy(), own["cluster"].to_numpy()))
     against = [other for f, q, _, other in scored if (f, q) == (REFERENCE, question) and name != REFERENCE]
     found = None
     if against:

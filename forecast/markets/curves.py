@@ -74,7 +74,9 @@ def curves_of_outlook(outlook: Outlook) -> ModelCurves:
     """Return the curves of every question of an outlook, to the case's longest horizon."""
     history = outlook.fit.history
     weeks = max(history.case.horizons)
-    curves = {q.event: ModelCurve(q.label, **outlook.curve(q.id, weeks)) for q in history.case.questions}
+    curves: dict[str, ModelCurve] = {
+        q.event: ModelCurve(q.label, **outlook.curve(q.id, weeks)) for q in history.case.questions
+    }
     return ModelCurves(history.case.id, history.vintage.instant, outlook.fit.rung.name, outlook.gate, INTERVAL, curves)
 
 

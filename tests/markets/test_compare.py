@@ -159,7 +159,9 @@ def test_the_log_pool_is_the_geometric_mean_of_odds() -> None:
     ],
 )
 def test_an_outlook_of_another_case_or_time_is_refused(shipped: Case, change: dict[str, Any], message: str) -> None:
-    given = {"case": "us-iran", "when": OCTOBER} | {{"as_of": "when"}.get(k, k): v for k, v in change.items()}
+    given: dict[str, Any] = {"case": "us-iran", "when": OCTOBER} | {
+        {"as_of": "when"}.get(k, k): v for k, v in change.items()
+    }
     with pytest.raises((AsOfError, DataError), match=message):
         compare(shipped, when=OCTOBER, model=model_of(given["case"], given["when"]))
 
