@@ -178,16 +178,17 @@ def test_curves_are_those_of_the_document() -> None:
 
 
 def test_curves_of_an_outlook_are_its_answers_and_a_run_puts_the_comparison_in() -> None:
-    outlook = build_outlook(made_up_fit("R0", real_history()))
+    outlook = build_outlook(made_up_fit("R0", real_history("2026-06-13")))
     curves = curves_of_outlook(outlook)
     answer = outlook.answer("deal", 13)
     found = curves.by("deal", datetime.combine(answer.by, time(23, 59, 59), tzinfo=UTC))
     p = answer.probability
     assert found == pytest.approx((p.mean, p.lower, p.upper))
-    when = outlook.fit.history.vintage.instant
-    added = _beside_markets(outlook)
-    assert ("markets" in added) == is_priced(outlook.fit.history.case, when)
-    assert all(leg["quoted_at"] <= added["markets"]["as_of"] for m in added["markets"]["mappings"] for leg in m["legs"])
+    added = _beside_markets(outlook)["markets"]
+    legs = [leg for mapping in added["mappings"] for leg in mapping["legs"]]
+    assert added["as_of"] == "2026-06-13T23:59:59Z"
+    assert legs
+    assert all(leg["public_at"] <= added["as_of"] for leg in legs)
 
 
 def test_a_case_without_quotes_is_compared_with_nothing(market_case: MarketCase) -> None:
