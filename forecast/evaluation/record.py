@@ -88,21 +88,17 @@ def track_record(
     Returns
     -------
     dict
-        JSON-ready, schema ``forecast-record/1``. What cannot be computed is null.
-
-    Raises
-    ------
-    ScoreError
-        A row breaks a rule of the scored table.
+        JSON-ready, schema ``forecast-record/1``. What cannot be computed is null. A row that breaks a rule of the
+        scored table is a ScoreError.
     """
     notes = events or {}
     parts: dict[str, Any] = {"published": None, "reconstructed": None}
     if published is not None:
         parts["published"] = _published_part(published, notes, hierarchical=hierarchical)
     if reconstructed is not None:
-        parts["reconstructed"] = _part(
-            "reconstructed", _of_backtest(reconstructed), notes, hierarchical=hierarchical
-        ) | {"passages": _passages(reconstructed.curves)}
+        evidence = _of_backtest(reconstructed)
+        parts["reconstructed"] = _part("reconstructed", evidence, notes, hierarchical=hierarchical)
+        parts["reconstructed"]["passages"] = _passages(reconstructed.curves)
     document = {
         "schema": SCHEMA,
         "case": dict(case),
