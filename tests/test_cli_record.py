@@ -1,0 +1,65 @@
+"""``forecast record``: what it prints and writes, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from forecast.cli import main
+from forecast.evaluation.reconstructed import Tables
+from forecast.ledger import append, open_ledger
+from tests.evaluation.records import backtest_tables, issued, write_tables
+
+INPUT = 2
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    url = f"sqlite:///{tmp_path}/workspace.db"
+    monkeypatch.setenv("FORECAST_DB", url)
+    return url
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    tables = backtest_tables({"R0": [0.2, 0.3, 0.4, 0.1], "R1": [0.6, 0.2, 0.7, 0.05]}, [1, 0, 1, 0])
+    own = Tables(*(t.assign(case="us-iran") for t in (tables.forecasts, tables.categories, tables.curves)))
+    return write_tables(own, tmp_path / "backtest")
+
+
+def test_a_backtest_is_printed_and_written_with_the_same_numbers(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, folder: Path, nowhere: str
+) -> None:
+    out = tmp_path / "record"
+    assert main(["record", "us-iran", "--backtest", str(folder), "--out", str(out), "--json"]) == 0
+    printed = capsys.readouterr().out
+    written = json.loads((out / "record.json").read_text())
+    assert json.loads(printed) == written
+    assert written["published"] is None
+    assert written["reconstructed"]["overall"]
+    assert {p.name for p in out.iterdir() if not p.name.startswith(".")} == {"record.html", "record.md", "record.json"}
+    for name in ("record.html", "record.md"):
+        assert "Reconstructed" in (out / name).read_text()
+    assert not Path(nowhere.removeprefix("sqlite:///")).exists()  # looking makes no ledger
+
+
+def test_a_ledger_with_nothing_settled_says_so(capsys: pytest.CaptureFixture[str], nowhere: str) -> None:
+    append(open_ledger(nowhere), [issued(0, 0.3, case="us-iran")], now=issued(0, 0.3).issued_at)
+    assert main(["record", "us-iran"]) == 0
+    out = capsys.readouterr().out
+    assert "PUBLISHED" in out
+    assert "none" in out.lower() or "0 of 1" in out
+
+
+def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path, folder: Path, nowhere: str) -> None:
+    foreign = write_tables(backtest_tables({"R0": [0.2]}, [1]), tmp_path / "foreign")
+    for options, said in (
+        ([], "or give --backtest DIR"),
+        (["--backtest", str(tmp_path / "absent")], "absent"),
+        (["--backtest", str(foreign)], "tiny"),
+        (["--backtest", str(folder), "--db", f"sqlite:///{tmp_path}/none.db"], "no ledger there"),
+    ):
+        assert main(["record", "us-iran", *options]) == INPUT
+        complaint = capsys.readouterr().err.strip().splitlines()
+        assert len(complaint) == 1
+        assert said in complaint[0]
