@@ -25,7 +25,7 @@ import numpy as np
 from forecast.inference.compiled import Flat, flatten
 
 MOST_STEPS = 40
-TOLERANCE = 3e-4  # largest change of any latent in the last Newton step: the error left is about its square
+TOLERANCE = 1e-5  # largest change of any latent in the last Newton step: the error left is about its square
 LONGEST_STEP = 4.0  # per latent: keeps the first steps from overshooting where counts explode
 STATES, PREDICTORS, READING = "states", "predictors", "reading"
 

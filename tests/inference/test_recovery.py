@@ -26,7 +26,7 @@ from tests.inference.recovery import (
     table,
 )
 
-HISTORIES = 12
+HISTORIES = 8
 QUICK = {"draws": 300, "tune": 300, "chains": 2}
 
 
