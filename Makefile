@@ -63,7 +63,7 @@ notebooks: $(INSTALLED) ## execute every notebook at reduced settings
 # Universal: one lock for every supported Python and platform. ARGS=--upgrade moves the pins; without it they stay.
 lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.12 --generate-hashes --quiet \
-	  --no-config --no-python-downloads --no-emit-index-url --no-emit-find-links \
+	  --no-config --no-python-downloads \
 	  --custom-compile-command "make lock" --output-file requirements.lock $(ARGS)
 
 setup: $(INSTALLED) ## make .venv and install everything into it; the other targets do so when needed

@@ -18,10 +18,7 @@ from forecast.cli.backtest import add_backtest
 from forecast.cli.ledger import add_ledger, add_resolve
 from forecast.cli.markets import add_markets
 from forecast.cli.record import add_record
-from forecast.cli.shared import add_db, as_date
-from forecast.cli.shared import add_json as _add_json
-from forecast.cli.shared import progress as _progress
-from forecast.cli.shared import show as _show
+from forecast.cli.shared import INTERRUPTED, add_db, add_json, as_date, progress, show
 from forecast.errors import ForecastError
 
 if TYPE_CHECKING:
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from forecast.run import ReportDefinition, Run
 
 GATE_FAILED = 1
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,7 +72,7 @@ def _add_run(commands: Any) -> None:
     _add_fit_options(run)
     _add_by(run)
     add_db(run)
-    _add_json(run)
+    add_json(run)
     run.set_defaults(action=_run)
 
 
@@ -85,7 +81,7 @@ def _add_fit_and_outlook(commands: Any) -> None:
     fit.add_argument("case")
     fit.add_argument("--out", type=Path, metavar="FILE", default=Path("posterior.nc"), help="posterior file (NetCDF)")
     _add_fit_options(fit)
-    _add_json(fit)
+    add_json(fit)
     fit.set_defaults(action=_fit)
     outlook = commands.add_parser("outlook", help="answer the questions from a saved posterior")
     outlook.add_argument("posterior", type=Path, help="a file made by `forecast fit` or `forecast run`")
@@ -94,28 +90,28 @@ def _add_fit_and_outlook(commands: Any) -> None:
     outlook.add_argument("--priors", type=Path, metavar="DIR", help="folder of prior files (default: the shipped ones)")
     _add_by(outlook)
     add_db(outlook)
-    _add_json(outlook)
+    add_json(outlook)
     outlook.set_defaults(action=_outlook)
 
 
 def _add_case(commands: Any) -> None:
     cases = commands.add_parser("cases", help="list the shipped cases")
-    _add_json(cases)
+    add_json(cases)
     cases.set_defaults(action=_cases)
     case = commands.add_parser("case", help="look at a case").add_subparsers(required=True, metavar="ACTION")
-    show = case.add_parser("show", help="sides, signals, rules; with --weeks the coded weeks and what caused them")
-    show.add_argument("case")
-    show.add_argument("--weeks", action="store_true", help="print every step of the two ladders with its events")
-    show.add_argument("--as-of", metavar="TIME", help="code from what was known then")
-    _add_json(show)
-    show.set_defaults(action=_case_show)
+    look = case.add_parser("show", help="sides, signals, rules; with --weeks the coded weeks and what caused them")
+    look.add_argument("case")
+    look.add_argument("--weeks", action="store_true", help="print every step of the two ladders with its events")
+    look.add_argument("--as-of", metavar="TIME", help="code from what was known then")
+    add_json(look)
+    look.set_defaults(action=_case_show)
 
 
 def _add_data(commands: Any) -> None:
     data = commands.add_parser("data", help="look after the tables").add_subparsers(required=True, metavar="ACTION")
     check = data.add_parser("check", help="check every row of a case's tables")
     check.add_argument("case", help="a shipped case or the path of a case folder")
-    _add_json(check)
+    add_json(check)
     check.set_defaults(action=_data_check)
 
 
@@ -123,11 +119,11 @@ def _add_priors(commands: Any) -> None:
     priors = commands.add_parser("priors", help="look after the priors").add_subparsers(required=True, metavar="ACTION")
     check = priors.add_parser("check", help="hold families to their statements, and the prior predictive to its ranges")
     check.add_argument("--picture", type=Path, metavar="FILE", help="draw the prior predictive (SVG)")
-    show = priors.add_parser("show", help="print the priors with their reasons")
-    show.add_argument("name", nargs="?", help="one prior only")
-    for sub, action in ((check, _priors_check), (show, _priors_show)):
+    look = priors.add_parser("show", help="print the priors with their reasons")
+    look.add_argument("name", nargs="?", help="one prior only")
+    for sub, action in ((check, _priors_check), (look, _priors_show)):
         sub.add_argument("--priors", type=Path, metavar="DIR", help="folder of prior files (default: the shipped ones)")
-        _add_json(sub)
+        add_json(sub)
         sub.set_defaults(action=action)
 
 
@@ -165,7 +161,7 @@ def _run(arguments: argparse.Namespace) -> int:
         out=Path(definition.out) if definition.out else None,
         command=_command(arguments),
         next_run=definition.next_run,
-        say=_progress,
+        say=progress,
         db=definition.db,
     )
     return _announce(run, as_json=arguments.json)
@@ -205,7 +201,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         rung=arguments.rung or DEFAULT_RUNG,
         settings=_settings(arguments, None),
         priors_folder=arguments.priors,
-        say=_progress,
+        say=progress,
     )
     checks = check_fit(fitted)
     status = gate(checks)
@@ -214,7 +210,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         save_posterior(fitted, arguments.out, metadata=posterior_metadata(fitted))
     lines = [f"{c.label}: {c.value:.4g} ({c.status}; {c.where})" for c in checks]
     saved = str(arguments.out) if status != "fail" else None
-    _show(
+    show(
         {"gate": status, "checks": found, "posterior": saved},
         [*lines, f"gate: {status}", f"posterior: {saved}"],
         arguments.json,
@@ -233,13 +229,11 @@ def _outlook(arguments: argparse.Namespace) -> int:
     fitted = refit_from_file(case, arguments.posterior, by=by, priors_folder=arguments.priors)
     if arguments.out is not None:
         command = _command(arguments)
-        run = finish(fitted, by=by, out=arguments.out, command=command, say=_progress, db=arguments.db)
+        run = finish(fitted, by=by, out=arguments.out, command=command, say=progress, db=arguments.db)
         return _announce(run, as_json=arguments.json)
     outlook = build_outlook(fitted, by=by)
     table = outlook.table()
-    _show(
-        json.loads(table.to_json(orient="records", date_format="iso")), [table.to_string(index=False)], arguments.json
-    )
+    show(json.loads(table.to_json(orient="records", date_format="iso")), [table.to_string(index=False)], arguments.json)
     return GATE_FAILED if outlook.gate == "fail" else 0
 
 
@@ -247,7 +241,7 @@ def _cases(arguments: argparse.Namespace) -> int:
     from forecast.case import available_cases, load_case
 
     cases = {name: load_case(name).title for name in available_cases()}
-    _show(cases, [f"{name}  {title}" for name, title in cases.items()], arguments.json)
+    show(cases, [f"{name}  {title}" for name, title in cases.items()], arguments.json)
     return 0
 
 
@@ -259,7 +253,7 @@ def _case_show(arguments: argparse.Namespace) -> int:
         message = "case show: --as-of bears on the coded weeks; add --weeks"
         raise ForecastError(message)
     if not arguments.weeks:
-        _show(case.model_dump(mode="json", exclude={"folder"}), _case_lines(case), arguments.json)
+        show(case.model_dump(mode="json", exclude={"folder"}), _case_lines(case), arguments.json)
         return 0
     from forecast.models import build_history
     from forecast.observations import as_of
@@ -270,7 +264,7 @@ def _case_show(arguments: argparse.Namespace) -> int:
     for step in shown["steps"]:
         lines.append(f"{step['week']}  {step['ladder']}: {step['from']} -> {step['to']}")
         lines += [f"    {e['date']}  {e['id']}  {e['signal']} ({e['side']}): {e['note']}" for e in step["events"]]
-    _show(shown, lines, arguments.json)
+    show(shown, lines, arguments.json)
     return 0
 
 
@@ -306,7 +300,7 @@ def _data_check(arguments: argparse.Namespace) -> int:
     check_outcomes(episodes[episodes["published_at"].notna()])
     rows = {name: int(n) for name, n in observations["file"].value_counts().sort_index().items()}
     rows |= {"episodes": len(episodes), "breakdowns": len(read_breakdowns(case))}
-    _show(rows, [*(f"{name}: {n} rows" for name, n in rows.items()), "all rows are in order"], arguments.json)
+    show(rows, [*(f"{name}: {n} rows" for name, n in rows.items()), "all rows are in order"], arguments.json)
     return 0
 
 
@@ -331,7 +325,7 @@ def _priors_check(arguments: argparse.Namespace) -> int:
         "statements": {f"{c.block}.{c.name}": c.ok for c in checks},
         "predictive": {p.name: {"median": p.median, "lower": p.lower, "upper": p.upper, "ok": p.ok} for p in predicted},
     }
-    _show(shown, lines, arguments.json)
+    show(shown, lines, arguments.json)
     return 0 if good else ForecastError.exit_code
 
 
@@ -347,7 +341,7 @@ def _priors_show(arguments: argparse.Namespace) -> int:
         f"{n}\n  {p.family} {dict(p.parameters)}\n  {p.statement}\n  {p.rationale}\n  {p.source}"
         for n, p in chosen.items()
     ]
-    _show({n: p.model_dump(mode="json") for n, p in chosen.items()}, lines, arguments.json)
+    show({n: p.model_dump(mode="json") for n, p in chosen.items()}, lines, arguments.json)
     return 0
 
 
@@ -377,8 +371,8 @@ def _announce(run: "Run", *, as_json: bool) -> int:
     failed = [c for c in run.outlook.checks if c.status == "fail"]
     if failed:
         for check in failed:
-            _progress(f"{check.label}: {check.value:.4g} at {check.where} fails the gate (limit {check.fail:g})")
-        _progress("the gate failed: nothing was published; more draws (--draws) may mend it")
+            progress(f"{check.label}: {check.value:.4g} at {check.where} fails the gate (limit {check.fail:g})")
+        progress("the gate failed: nothing was published; more draws (--draws) may mend it")
         return GATE_FAILED
     files = {name: str(path) for name, path in run.files.items()}
     headlines = [h["sentence"] for h in run.document["headlines"]]
@@ -392,7 +386,7 @@ def _announce(run: "Run", *, as_json: bool) -> int:
         "ledger": entered,
     }
     line = "ledger: {added} forecasts added, {known} there already; {length} entries, head {head}".format(**entered)
-    _show(shown, [*headlines, *notes, f"gate: {run.outlook.gate}", *files.values(), line], as_json)
+    show(shown, [*headlines, *notes, f"gate: {run.outlook.gate}", *files.values(), line], as_json)
     return 0
 
 

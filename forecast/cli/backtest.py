@@ -5,10 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from forecast.cli.shared import add_json, as_date, progress, show
+from forecast.cli.shared import INTERRUPTED, add_json, as_date, progress, show
 
 INCOMPLETE = 6
-INTERRUPTED = 130
 
 
 def add_backtest(commands: Any) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forecast.cli.shared import add_db, add_json, progress, show
-from forecast.errors import ForecastError
+from forecast.errors import LedgerError
 
 if TYPE_CHECKING:
     from forecast.case import Case
+    from forecast.ledger import Ledger
 
 
 def add_record(commands: Any) -> None:
@@ -36,22 +37,19 @@ def run_record(arguments: argparse.Namespace) -> int:
     from forecast.evaluation.published import read_published
     from forecast.evaluation.reconstructed import read_tables
     from forecast.evaluation.record import track_record
-    from forecast.ledger import existing_ledger, head_of, open_ledger
-    from forecast.ledger.database import exists
+    from forecast.ledger import head_of
 
     case = load_case(arguments.case)
-    optional = arguments.backtest is not None and arguments.db is None
-    ledger = open_ledger(arguments.db) if optional else _ledger_of(arguments, existing_ledger)
-    there = exists(ledger)
+    ledger = _ledger_of(arguments)
     tables = read_tables(arguments.backtest, case=case.id) if arguments.backtest else None
-    published = read_published(ledger, case.id) if there else None
-    head = head_of(ledger)
+    published = read_published(ledger, case.id) if ledger else None
+    head = head_of(ledger) if ledger else None
     document = track_record(
         case={"id": case.id, "title": case.title, "questions": {q.id: q.label for q in case.questions}},
         published=published,
         reconstructed=tables,
         events=_events(case),
-        ledger={"length": head.length, "head": head.hash} if there else None,
+        ledger={"length": head.length, "head": head.hash} if head else None,
         made_at=datetime.now(UTC),
         hierarchical=arguments.hierarchical,
     )
@@ -60,14 +58,20 @@ def run_record(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _ledger_of(arguments: argparse.Namespace, existing_ledger: Any) -> Any:
-    try:
+def _ledger_of(arguments: argparse.Namespace) -> "Ledger | None":
+    """Open the ledger; None if there is none, nobody named one, and a backtest is there to be shown instead."""
+    from forecast.ledger import existing_ledger, open_ledger
+    from forecast.ledger.database import exists
+
+    ledger = open_ledger(arguments.db)
+    if exists(ledger):
+        return ledger
+    if arguments.db is not None:
         return existing_ledger(arguments.db)
-    except ForecastError as error:
-        if arguments.backtest is not None or arguments.db is not None:
-            raise
-        message = f"{error}; or give --backtest DIR for a record of reconstructed forecasts"
-        raise type(error)(message) from None
+    if arguments.backtest is None:
+        message = f"{ledger.place}: no ledger there; give --db URL, or give --backtest DIR for reconstructed forecasts"
+        raise LedgerError(message)
+    return None
 
 
 def _events(case: "Case") -> dict[str, str]:

@@ -6,6 +6,8 @@ import sys
 from datetime import date
 from typing import Any
 
+INTERRUPTED = 130
+
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add the option that prints for a machine."""

@@ -26,7 +26,7 @@ from forecast.report.drawing import (
     day_numbers,
     spread_apart,
 )
-from forecast.report.svg import Layout, Picture, blank, panel, picture
+from forecast.report.svg import Around, Layout, Picture, grid, picture
 
 _PRIOR = ("#e8e8e8", "#eeeeee", "#f4f4f4")  # from the narrowest band to the widest
 _PRIOR_EDGE = "#9a9a9a"
@@ -104,21 +104,11 @@ def _those(side: Mapping[str, Any], kinds: Sequence[str]) -> tuple[Mapping[str, 
 
 def _figure(weeks: Sequence[str], panels: Sequence[_Panel], layout: Layout) -> Figure:
     """Panels side by side on a wide page, one below the other on a narrow one."""
-    columns = 1 if layout.narrow else len(panels)
-    left, right, title, foot = 26, 66, 30 if panels[0].title else 8, 32
-    height = 170 if layout.narrow else 230
-    step = title + height + foot
-    figure = blank(layout, step * -(-len(panels) // columns))
+    height, title = 170 if layout.narrow else 230, 30 if panels[0].title else 8
+    around = Around(left=26, right=66, title=title, foot=32)
+    figure, places = grid(layout, len(panels), columns=len(panels), height=height, around=around)
     limits = _limits(panels)
-    for number, shown in enumerate(panels):
-        down, across = divmod(number, columns)
-        axes = panel(
-            figure,
-            left=left + across * layout.width / columns,
-            top=title + down * step,
-            width=layout.width / columns - left - right,
-            height=height,
-        )
+    for axes, shown in zip(places, panels, strict=True):
         _draw(axes, weeks, shown, limits, layout)
         wide = not layout.narrow and len(panels) == 1
         date_axis(axes, *day_numbers([weeks[0], weeks[-1]]), ticks=9 if wide else 5)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from forecast.outlook.words import percent
 from forecast.report.drawing import BLUE, VERMILLION, annotate, date_axis, day_number, day_numbers
 from forecast.report.formats import MISSING, percent_range, short_day
-from forecast.report.svg import Layout, Picture, blank, panel, picture
+from forecast.report.svg import Around, Layout, Picture, grid, picture
 
 
 def market_pictures(section: Mapping[str, Any]) -> dict[str, Picture]:
@@ -70,19 +70,10 @@ FILTERS = {"fine": fine, "fine_span": fine_span, "points_apart": points_apart, "
 
 
 def _ladders(shown: Sequence[Mapping[str, Any]], layout: Layout) -> Figure:
-    columns = 1 if layout.narrow else min(len(shown), 3)
-    left, right, title, height, foot = 28, 44, 52, 180 if layout.narrow else 210, 34
-    step = title + height + foot
-    figure = blank(layout, step * -(-len(shown) // columns))
-    for number, mapping in enumerate(shown):
-        down, across = divmod(number, columns)
-        axes = panel(
-            figure,
-            left=left + across * layout.width / columns,
-            top=title + down * step,
-            width=layout.width / columns - left - right,
-            height=height,
-        )
+    around = Around(left=28, right=44, title=52, foot=34)
+    height = 180 if layout.narrow else 210
+    figure, places = grid(layout, len(shown), columns=min(len(shown), 3), height=height, around=around)
+    for axes, mapping in zip(places, shown, strict=True):
         _ladder(axes, mapping, layout)
     return figure
 

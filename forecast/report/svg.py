@@ -105,6 +105,33 @@ def panel(figure: Figure, *, left: float, top: float, width: float, height: floa
     return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Room around each panel of a grid, in pixels; ``title`` is above it, ``foot`` below."""
+
+    left: float
+    right: float
+    title: float
+    foot: float
+
+
+def grid(layout: Layout, number: int, *, columns: int, height: float, around: Around) -> tuple[Figure, list[Axes]]:
+    """Make a figure of panels of one height: side by side on a wide page, one below the other on a narrow one."""
+    columns = 1 if layout.narrow else columns
+    step, width = around.title + height + around.foot, layout.width / columns
+    figure = blank(layout, step * -(-number // columns))
+    return figure, [
+        panel(
+            figure,
+            left=around.left + across * width,
+            top=around.title + down * step,
+            width=width - around.left - around.right,
+            height=height,
+        )
+        for down, across in (divmod(k, columns) for k in range(number))
+    ]
+
+
 def _inline(name: str, draw: Callable[[Layout], Figure], layout: Layout) -> Markup:
     prefix = f"{name}-{layout.name}"
     with _settings(prefix, layout):

@@ -6,7 +6,7 @@
 
 ``coverage`` draws all parameters from their priors and notes where the truth lies in its posterior; ``planted`` gives
 both sides misperception of scale 1, or none, and compares R6 with R5. Results are appended by history, so that a study
-that was stopped goes on where it was. Takes about half a minute a history.
+that was stopped goes on where it was. Takes a minute and more a history.
 """
 
 import json

@@ -55,9 +55,9 @@ def test_the_interval_holds_the_truth_about_nine_times_in_ten() -> None:
     """Log scores of binary questions: differences are skewed, and the model is not theirs."""
     rng = np.random.default_rng(3)
     true = np.mean([history(rng)[1] for _ in range(3000)])
-    found = [hierarchical_difference(history(rng)[0], scale=SCALES["log"], seed=k) for k in range(8)]
+    found = [hierarchical_difference(history(rng)[0], scale=SCALES["log"], seed=k) for k in range(20)]
     assert np.mean([f.lower < true < f.upper for f in found]) >= 0.75
-    assert np.mean([f.mean for f in found]) == pytest.approx(true, abs=0.05)
+    assert np.mean([f.mean for f in found]) == pytest.approx(true, abs=0.03)
     assert all(f.r_hat < 1.02 for f in found)
 
 
