@@ -46,9 +46,12 @@ def beta_moments(a: float, b: float) -> tuple[float, float]:
 def test_the_base_rate_is_its_closed_form_before_and_after_a_swap_of_data(
     history: History, priors: Priors, us_iran_at: Callable[[str], Vintage]
 ) -> None:
-    """Dirichlet prior, reference counts and own counts add up; the second fit must not compile again."""
+    """Dirichlet prior, reference counts and own counts add up; the second fit must not compile again.
+
+    As of November 2025 a Dirichlet sampled on its simplex left 49 effective draws of 4,000.
+    """
     compiled: list[str] = []
-    for past in (history, build_history(us_iran_at("2019-06-30"), plan_weeks=60)):
+    for past in (history, build_history(us_iran_at("2025-11-07"), plan_weeks=60)):
         found = fit(get_rung("R0"), past, priors=priors, report=compiled.append)
         counts = base_rate_data(past)
         for what, dim in (("deal", "deal_kind"), ("escalation", "escalated")):
@@ -60,7 +63,7 @@ def test_the_base_rate_is_its_closed_form_before_and_after_a_swap_of_data(
                     assert_within_error(
                         found.posterior[what].isel({"band": b, dim: k}), *beta_moments(a, alpha.sum() - a)
                     )
-        assert gate(check_fit(found)) != "fail"
+        assert gate(check_fit(found)) == "pass"
     assert [line.split()[0] for line in compiled] == ["compiling", "sampling", "sampling"]
 
 

@@ -1,7 +1,6 @@
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
@@ -103,29 +102,22 @@ def test_the_data_of_the_real_case_are_its_windows(history: History) -> None:
         assert counts.shape == ((4, 3) if what.startswith("deal") else (4, 2))
 
 
-def test_the_model_is_the_dirichlet_multinomial(history: History, priors: Priors) -> None:
-    """Unnormalised log-density at random points, against SciPy."""
-    from pytensor.compile.mode import Mode
+def test_the_model_is_the_conjugate_posterior(history: History, priors: Priors) -> None:
+    """Draws of the model against the marginals of the Dirichlet that prior, reference and own windows make."""
+    import pymc as pm
 
     data = base_rate_data(history)
     model = build_base_rate(priors)
     with model:
-        for name, value in data.items():
-            model.set_data(name, value)
-    log_density = model.compile_logp(mode=Mode(linker="py", optimizer=cast("str", None)), jacobian=False)
-    rng = np.random.default_rng(8)
-    for _ in range(3):
-        point, total = {}, 0.0
-        for what, categories in (("deal", 3), ("escalation", 2)):
-            chance = rng.dirichlet(np.full(categories, 2.0), len(BANDS))
-            kept = np.log(chance[:, :-1])  # additive log-ratio against the mean of the logs
-            point[f"{what}_simplex__"] = kept - np.log(chance).mean(axis=1, keepdims=True)
-            for b, end in enumerate(BANDS):
-                weights = list(priors[f"{what}_to_{end}"].parameters.values()) + data[f"{what}_reference"][b]
-                total += stats.dirichlet(weights).logpdf(chance[b])
-                own = data[f"{what}_own"][b]
-                total += stats.multinomial(own.sum(), chance[b]).logpmf(own)
-        assert log_density(point) == pytest.approx(total)
+        pm.set_data(data)
+        drawn = pm.draw([model["deal"], model["escalation"]], draws=4000, random_seed=8)
+    for what, draws in zip(("deal", "escalation"), drawn, strict=True):
+        for b, end in enumerate(BANDS):
+            counts = np.array(list(priors[f"{what}_to_{end}"].parameters.values()))
+            counts = counts + data[f"{what}_reference"][b] + data[f"{what}_own"][b]
+            for k, count in enumerate(counts):
+                marginal = stats.beta(count, counts.sum() - count)
+                assert stats.kstest(draws[:, b, k], marginal.cdf).pvalue > 1e-3, (what, end, k)
 
 
 def test_a_base_rate_that_is_no_dirichlet_is_refused(priors: Priors, tmp_path: Path) -> None:
