@@ -203,7 +203,7 @@ def finish(  # the options of `forecast run`, by name
     )
     if outlook.gate == "fail":
         return Run(outlook, document, {})
-    document |= _beside_markets(outlook)
+    document |= _beside_markets(outlook) | _track_record(outlook, ledger)
     entered = publish(fitted, document, out, ledger)
     return Run(outlook, document, {name: out / name for name in FILES}, entered)
 
@@ -217,6 +217,17 @@ def _beside_markets(outlook: Outlook) -> dict[str, Any]:
     if not is_priced(case, when):
         return {}
     return {"markets": compare(case, when=when, model=curves_of_outlook(outlook))}
+
+
+def _track_record(outlook: Outlook, ledger: Ledger) -> dict[str, Any]:
+    """Return how the published forecasts of the case had turned out by the as-of time, as ``track_record``."""
+    from forecast.evaluation.published import read_published
+    from forecast.evaluation.record import short_record
+
+    vintage = outlook.fit.history.vintage
+    published = read_published(ledger, vintage.case.id, known_at=vintage.instant)
+    labels = {q.id: q.label for q in vintage.case.questions}
+    return {"track_record": {"questions": labels, **short_record(published, known_at=vintage.instant)}}
 
 
 def publish(fitted: Fit, document: Mapping[str, Any], out: Path, ledger: Ledger) -> Appended:

@@ -42,6 +42,7 @@ from forecast.run import (
     run_case,
 )
 from tests.conftest import PRICES, TinyCase
+from tests.evaluation.records import issued, record, settled
 
 ROOT = Path(__file__).resolve().parent.parent
 WHEN = "2026-04-14"
@@ -207,6 +208,17 @@ def test_a_run_soon_after_its_as_of_time_is_published(fitted: Fit, first_run: Ru
     assert set(soon) == {"published"}
     late = [f.label for f in forecasts_of(first_run.document, now=datetime(2026, 4, 22, tzinfo=UTC))]
     assert set(late) == {"reconstructed"}
+
+
+def test_a_report_has_the_record_as_of_its_day(fitted: Fit, tmp_path: Path) -> None:
+    """A forecast of the year before is on it, settled or open as it was that day; one issued later is not."""
+    db = f"sqlite:///{tmp_path}/workspace.db"
+    known, later = issued(0, 0.3, case="us-iran"), issued(17, 0.4, case="us-iran")  # January 2025, April 2026
+    record(open_ledger(db), known, later, settled(known, "no"))
+    shown = finish(fitted, by=(), out=tmp_path / "a", command="forecast run", db=db).document["track_record"]
+    assert (shown["counts"]["forecasts"], shown["counts"]["settled"]) == (1, 1)
+    assert shown["known_at"].startswith(WHEN)
+    assert later.issued_at > fitted.history.vintage.instant > settled(known, "no").public_at
 
 
 def test_a_ledger_that_fails_keeps_the_previous_issue(fitted: Fit, first_run: Run, out: Path, tmp_path: Path) -> None:

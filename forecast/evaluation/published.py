@@ -6,6 +6,7 @@ reissues, listed and not scored. So is a question that was worded anew for the s
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -62,7 +63,7 @@ class Published:
     late: int
 
 
-def read_published(ledger: Ledger, case: str) -> Published:
+def read_published(ledger: Ledger, case: str, *, known_at: datetime | None = None) -> Published:
     """Read a case's published forecasts and what became of them.
 
     Parameters
@@ -71,6 +72,8 @@ def read_published(ledger: Ledger, case: str) -> Published:
         One that need not be there: it then has none.
     case
         Id of the case.
+    known_at
+        Leave out what was issued later, and resolutions by what was public later; default: nothing.
 
     Raises
     ------
@@ -80,7 +83,8 @@ def read_published(ledger: Ledger, case: str) -> Published:
     if problems := verify(ledger).problems if exists(ledger) else ():
         message = f"{ledger.place}: {problems[0]}; no track record is made from it. Run `forecast ledger verify`"
         raise LedgerError(message)
-    entries = read_entries(ledger)
+    limit = known_at or datetime.max.replace(tzinfo=UTC)
+    entries = [e for e in read_entries(ledger) if _known_from(e.record) <= limit]
     records = [r for r in (e.record for e in entries if e.kind == "forecast") if isinstance(r, Forecast)]
     mine = [r for r in records if r.case == case]
     counted, reissues = _first_of_each(r for r in mine if r.label == "published")
@@ -94,6 +98,10 @@ def read_published(ledger: Ledger, case: str) -> Published:
     ]
     late = sum(r.label != "published" for r in mine)
     return Published(table, _framed(readings, "reading"), [_reissue(f) for f in reissues], late)
+
+
+def _known_from(record: Forecast | Resolution) -> datetime:
+    return record.issued_at if isinstance(record, Forecast) else record.public_at
 
 
 def _first_of_each(forecasts: Iterable[Forecast]) -> tuple[list[Forecast], list[Forecast]]:

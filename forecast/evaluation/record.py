@@ -34,6 +34,7 @@ REFERENCE = "R0"
 RACES = ("escalation_before_deal", "neither", "deal_before_escalation")
 """What comes first, worst to best, as the questions of a ledger have it."""
 MISSES = 10
+SHORT_MISSES = 3
 _DECIMALS = 6
 
 
@@ -118,21 +119,21 @@ def track_record(
     return plain
 
 
-def short_record(published: Published) -> dict[str, Any]:
-    """Sum up the published forecasts for a report: counts, and the headline score of each forecaster."""
-    counts = _counts(published)
-    lines = []
-    if counts["settled"]:
-        evidence = _of_ledger(published.table)
-        ordered = {row["forecaster"]: row for row in _scores(evidence.ordered, (), evidence.outcomes)}
-        for row in _scores(evidence.table, (), None):
-            first = ordered.get(row["forecaster"], {})
-            kept = ("forecaster", "n", "clusters", "n_eff", "log", "log_lower", "log_upper")
-            line = {name: row[name] for name in kept}
-            line |= {name: first.get(name) for name in ("rps", "rps_lower", "rps_upper")}
-            lines.append(line | {"ordered": first.get("n", 0)})
-    short: dict[str, Any] = _plain({"counts": counts, "interval": INTERVAL, "forecasters": lines})
-    return short
+def short_record(published: Published, *, known_at: datetime) -> dict[str, Any]:
+    """Sum up the published forecasts for a report: counts, the headline scores, the biggest misses and what they show.
+
+    Parameters
+    ----------
+    published
+        What the ledger had at ``known_at``.
+    known_at
+        The report's as-of time.
+    """
+    part = _plain(_published_part(published, {}, hierarchical=False))
+    kept = {name: part[name] for name in ("counts", "clusters", "overall")}
+    kept |= {"ordered": {name: part["ordered"][name] for name in ("outcomes", "overall")}}
+    kept |= {"misses": part["misses"][:SHORT_MISSES], "reading": readings(part, reference=REFERENCE)}
+    return {"known_at": _stamp(known_at), "reference": REFERENCE, "interval": INTERVAL, **kept}
 
 
 # --- what the parts are made from -------------------------------------------------------------------------------------

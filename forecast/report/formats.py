@@ -5,7 +5,7 @@ names are spelled here because `strftime` follows the machine's locale, and the 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -137,6 +137,25 @@ def plain(identifier: str) -> str:
 def confidence(interval: float) -> str:
     """Name an interval by its probability: ``90 % interval``."""
     return f"{100 * interval:.0f} % interval"
+
+
+def number(value: float | None, decimals: int = 3) -> str:
+    """A score: ``0.123``; a dash where there is none."""
+    return MISSING if value is None else f"{value:.{decimals}f}".replace("-", "−")
+
+
+def between(row: Mapping[str, Any], name: str) -> str:
+    """Bounds of a score: ``0.101 to 0.150``; words where a single event leaves none."""
+    lower, upper = row[f"{name}_lower"], row[f"{name}_upper"]
+    return "no interval" if lower is None or upper is None else f"{number(lower)} to {number(upper)}"
+
+
+def skill_text(row: Mapping[str, Any], name: str) -> str:
+    """Skill with its bounds: ``+0.10 (−0.05 to +0.22)``."""
+    value, lower, upper = (row[f"{name}_skill{end}"] for end in ("", "_lower", "_upper"))
+    if value is None:
+        return MISSING
+    return signed(value) if lower is None or upper is None else f"{signed(value)} ({signed(lower)} to {signed(upper)})"
 
 
 FILTERS: dict[str, Callable[..., Any]] = {

@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from forecast.report.charts import RECENT_WEEKS, pictures
-from forecast.report.formats import FILTERS, percent_range
+from forecast.report.formats import FILTERS, between, number, percent_range, skill_text
 from forecast.report.markets import FILTERS as MARKET_FILTERS
 from forecast.report.markets import on_curve, verdict_counts
 from forecast.report.sources import split_sources
@@ -45,15 +45,18 @@ def render_html(document: Mapping[str, Any]) -> str:
         pictures=pictures(document),
         recent_weeks=RECENT_WEEKS,
         bands_text=bands_text,
+        between=between,
         checkpoints=checkpoints,
         correction_text=correction_text,
         evidence_text=evidence_text,
         levels_of=levels_of,
         mark_spells=mark_spells,
+        number=number,
         on_curve=on_curve,
         percent_range=percent_range,
         probability_grid=probability_grid,
         rug_label=rug_label,
+        skill_text=skill_text,
         verdict_counts=verdict_counts,
     )
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from forecast.report.formats import FILTERS, percent_range
+from forecast.report.formats import FILTERS, between, number, percent_range, skill_text
 from forecast.report.markets import FILTERS as MARKET_FILTERS
 from forecast.report.markets import on_curve, verdict_counts
 from forecast.report.sources import Part, split_sources
@@ -52,15 +52,18 @@ def render_markdown(document: Mapping[str, Any]) -> str:
     page.filters["side"] = lambda side: side_label(case, side)
     text = page.get_template("report.md.jinja").render(
         document=document,
+        between=between,
         checkpoints=checkpoints,
         correction_text=correction_text,
         evidence_text=evidence_text,
         levels_of=levels_of,
         mark_spells=mark_spells,
+        number=number,
         on_curve=on_curve,
         percent_range=percent_range,
         probability_grid=probability_grid,
         rug_label=rug_label,
+        skill_text=skill_text,
         verdict_counts=verdict_counts,
     )
     return text.rstrip() + "\n"

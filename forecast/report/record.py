@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from forecast.outlook.outlook import OUTCOME_LABELS
 from forecast.outlook.words import percent
 from forecast.report.drawing import BLUE, DARK, GREY, annotate
-from forecast.report.formats import MISSING, plain, quantity, signed
+from forecast.report.formats import between, number, plain, quantity, skill_text
 from forecast.report.html import environment as page_environment
 from forecast.report.markdown import environment as text_environment
 from forecast.report.svg import Layout, Picture, blank, panel, picture
@@ -59,25 +59,6 @@ def _context(document: Mapping[str, Any]) -> dict[str, Any]:
         "said": percent,
         "thinned": thinned,
     }
-
-
-def number(value: float | None, decimals: int = 3) -> str:
-    """A score: ``0.123``; a dash where there is none."""
-    return MISSING if value is None else f"{value:.{decimals}f}".replace("-", "−")
-
-
-def between(row: Mapping[str, Any], name: str) -> str:
-    """Bounds of a score: ``0.101 to 0.150``; words where a single event leaves none."""
-    lower, upper = row[f"{name}_lower"], row[f"{name}_upper"]
-    return "no interval" if lower is None or upper is None else f"{number(lower)} to {number(upper)}"
-
-
-def skill_text(row: Mapping[str, Any], name: str) -> str:
-    """Skill with its bounds: ``+0.10 (−0.05 to +0.22)``."""
-    value, lower, upper = (row[f"{name}_skill{end}"] for end in ("", "_lower", "_upper"))
-    if value is None:
-        return MISSING
-    return signed(value) if lower is None or upper is None else f"{signed(value)} ({signed(lower)} to {signed(upper)})"
 
 
 def thinned(curve: Sequence[Mapping[str, Any]], most: int = 9) -> list[Mapping[str, Any]]:
