@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecast import __version__
 from forecast.cli.backtest import add_backtest
+from forecast.cli.difference import add_difference
 from forecast.cli.ledger import add_ledger, add_resolve
 from forecast.cli.markets import add_markets
 from forecast.cli.record import add_record
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
     _add_fit_and_outlook(commands)
+    add_difference(commands)
     add_backtest(commands)
     add_markets(commands)
     _add_case(commands)
@@ -131,7 +133,7 @@ def _add_fit_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as-of", metavar="TIME", help="a date (its end, UTC) or a time with zone; default: end of the data"
     )
-    parser.add_argument("--rung", metavar="R", help="model: R0, R1 or R3 (default: R3)")
+    parser.add_argument("--rung", metavar="R", help="model: R0, R1, R3, R4, R5 or R6 (default: R3)")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of sampling and simulation")
     parser.add_argument("--draws", type=int, metavar="N", help="draws per chain (default: 1000)")
     parser.add_argument("--priors", type=Path, metavar="DIR", help="folder of prior files (default: the shipped ones)")

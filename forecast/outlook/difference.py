@@ -1,0 +1,262 @@
+"""Two outlooks of one case side by side: what came between them, what moved, and what the model thinks behind it.
+
+A pure function of two documents (``forecast-outlook/1``), so that what was published can be compared long afterwards.
+Horizons count from each as-of time, so the same horizon ends on another day in the later document.
+"""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+
+from forecast.errors import DataError
+from forecast.outlook.document import rounded
+
+SCHEMA = "forecast-difference/1"
+CLEAR = 2.0  # Monte-Carlo standard errors that a change must exceed to be told from the simulation's own noise
+_LATENT = ("median", "lower", "upper", "p_positive")
+
+
+class _Case(BaseModel):
+    id: str
+    title: str
+
+
+class _Issue(BaseModel):
+    as_of: AwareDatetime
+    rung: str
+    gate: str
+    model_version: str
+
+
+class _Level(BaseModel):
+    level: str
+
+
+class _Mark(BaseModel):
+    mark: str
+    label: str
+    on: bool
+
+
+class _State(BaseModel):
+    diplomacy: _Level
+    force: _Level
+    marks: list[_Mark]
+
+
+class _Probability(BaseModel):
+    event: str
+    label: str
+    horizon_weeks: int | None
+    by: str
+    mean: float
+    lower: float
+    upper: float
+    mcse: float
+
+
+class _Event(BaseModel):
+    id: str
+    date: str
+    note: str
+
+
+class _Step(BaseModel):
+    week: str
+    ladder: str
+    origin: str = Field(alias="from")
+    to: str
+    events: list[_Event]
+
+
+class _History(BaseModel):
+    steps: list[_Step]
+
+
+class _Latent(BaseModel):
+    latent: str
+    label: str
+    side: str | None
+    side_label: str | None
+    median: float
+    lower: float
+    upper: float
+    p_positive: float
+
+
+class _Now(BaseModel):
+    week: str
+    interval: float
+    rows: list[_Latent]
+
+
+class _Leverage(BaseModel):
+    now: _Now
+
+
+class _Manifest(BaseModel):
+    prior_digest: str
+
+
+class Issued(BaseModel):
+    """The parts of an outlook document that are compared."""
+
+    kind: Literal["forecast-outlook/1"] = Field(alias="schema")
+    case: _Case
+    issue: _Issue
+    state: _State
+    probabilities: list[_Probability]
+    history: _History
+    leverage: _Leverage | None = None
+    manifest: _Manifest
+
+
+def read_issued(path: Path) -> Issued:
+    """Read an ``outlook.json``, or that of a folder.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or is no outlook document; the field is named.
+    """
+    file = path / "outlook.json" if path.is_dir() else path
+    try:
+        return Issued.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        message = f"{file}: cannot be read ({error.strerror}); give an outlook.json of `forecast run`, or its folder"
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = f"{file}, field {where!r}: {first['msg']}; give an outlook.json of `forecast run`"
+    except ValueError as error:
+        message = f"{file}: not JSON ({error}); give an outlook.json of `forecast run`"
+    raise DataError(message)
+
+
+def difference(one: Issued, other: Issued) -> dict[str, Any]:
+    """Put two outlooks side by side, the earlier first.
+
+    Parameters
+    ----------
+    one, other
+        Of the same case and of different as-of times.
+
+    Returns
+    -------
+    dict
+        JSON-ready, schema ``forecast-difference/1``: ``before`` and ``after`` (as-of time, rung, gate, levels),
+        ``warnings``, ``steps`` of the ladders in between, ``marks`` that changed, ``probabilities`` and ``leverage``.
+        A change is after less before; that of a probability is ``clear`` where it is more than two Monte-Carlo standard
+        errors. Changes of leverage have no interval of their own: the two posteriors are of different runs.
+
+    Raises
+    ------
+    DataError
+        They are of different cases or of the same as-of time.
+    """
+    if one.case.id != other.case.id:
+        message = f"outlooks of different cases, {one.case.id!r} and {other.case.id!r}; give two of one case"
+        raise DataError(message)
+    if one.issue.as_of == other.issue.as_of:
+        message = f"both outlooks are as of {_stamp(one.issue.as_of)}; give two of different days"
+        raise DataError(message)
+    before, after = sorted((one, other), key=lambda issued: issued.issue.as_of)
+    found = {
+        "schema": SCHEMA,
+        "case": before.case.model_dump(),
+        "before": _issue(before),
+        "after": _issue(after),
+        "warnings": _warnings(before, after),
+        "marks": _marks(before, after),
+        "steps": _steps(before, after),
+        "probabilities": _probabilities(before, after),
+        "leverage": _leverage(before, after),
+    }
+    return rounded(found)
+
+
+def _issue(issued: Issued) -> dict[str, Any]:
+    issue, state = issued.issue, issued.state
+    levels = {"diplomacy": state.diplomacy.level, "force": state.force.level}
+    return {"as_of": _stamp(issue.as_of), "rung": issue.rung, "gate": issue.gate, **levels}
+
+
+def _warnings(before: Issued, after: Issued) -> list[str]:
+    """Say what else than the world differs."""
+    pairs = {
+        "model": (before.issue.rung, after.issue.rung),
+        "version": (before.issue.model_version, after.issue.model_version),
+        "priors": (before.manifest.prior_digest, after.manifest.prior_digest),
+    }
+    told = [
+        f"the {what} changed as well ({a[:19]} to {b[:19]}), so not all that moved was moved by events"
+        for what, (a, b) in pairs.items()
+        if a != b
+    ]
+    gates = [i for i in (before, after) if i.issue.gate != "pass"]
+    return told + [f"the outlook as of {_stamp(i.issue.as_of)} has the gate {i.issue.gate!r}" for i in gates]
+
+
+def _marks(before: Issued, after: Issued) -> list[dict[str, Any]]:
+    on = {m.mark: m.on for m in before.state.marks}
+    changed = [m for m in after.state.marks if m.on != on.get(m.mark, False)]
+    return [{"mark": m.mark, "label": m.label, "on": m.on} for m in changed]
+
+
+def _steps(before: Issued, after: Issued) -> list[dict[str, Any]]:
+    """Steps that the later outlook knows of and the earlier did not; a step may have come to light only afterwards."""
+    known = {(s.week, s.ladder, s.to) for s in before.history.steps}
+    new = [s for s in after.history.steps if (s.week, s.ladder, s.to) not in known]
+    return [s.model_dump(by_alias=True) for s in new]
+
+
+def _probabilities(before: Issued, after: Issued) -> list[dict[str, Any]]:
+    earlier = {(p.event, p.horizon_weeks): p for p in before.probabilities if p.horizon_weeks is not None}
+    rows = []
+    for p in after.probabilities:
+        if p.horizon_weeks is None or (p.event, p.horizon_weeks) not in earlier:
+            continue
+        was = earlier[p.event, p.horizon_weeks]
+        change = p.mean - was.mean
+        ends = {"before": was, "after": p}
+        kept = ("by", "mean", "lower", "upper")
+        rows.append(
+            {
+                "event": p.event,
+                "label": p.label,
+                "horizon_weeks": p.horizon_weeks,
+                **{name: {k: getattr(end, k) for k in kept} for name, end in ends.items()},
+                "change": change,
+                "clear": bool(abs(change) > CLEAR * float(np.hypot(p.mcse, was.mcse))),
+            }
+        )
+    return rows
+
+
+def _leverage(before: Issued, after: Issued) -> dict[str, Any] | None:
+    """Latents that both outlooks have; None where either is of a rung without any."""
+    if before.leverage is None or after.leverage is None:
+        return None
+    earlier = {(x.side, x.latent): x for x in before.leverage.now.rows}
+    rows = [
+        {
+            "side": x.side,
+            "side_label": x.side_label,
+            "latent": x.latent,
+            "label": x.label,
+            "before": earlier[x.side, x.latent].model_dump(include=set(_LATENT)),
+            "after": x.model_dump(include=set(_LATENT)),
+            "change": x.median - earlier[x.side, x.latent].median,
+        }
+        for x in after.leverage.now.rows
+        if (x.side, x.latent) in earlier
+    ]
+    return {"interval": after.leverage.now.interval, "rows": rows}
+
+
+def _stamp(when: datetime) -> str:
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")

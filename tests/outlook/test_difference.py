@@ -1,0 +1,103 @@
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forecast.cli.difference import difference_lines
+from forecast.errors import DataError
+from forecast.outlook import Outlook
+from forecast.outlook.difference import Issued, difference, read_issued
+from tests.outlook.test_document import written
+from tests.report.sample import sample_document
+
+
+@pytest.fixture
+def before() -> dict[str, Any]:
+    document = sample_document()
+    document["issue"]["gate"] = "pass"
+    return document
+
+
+@pytest.fixture
+def after(before: dict[str, Any]) -> dict[str, Any]:
+    """A week later: talks broke off, a mark came on, one probability fell by nine points and one by noise."""
+    later = copy.deepcopy(before)
+    later["issue"]["as_of"] = "2026-10-16T23:59:59Z"
+    later["state"]["marks"][0]["on"] = not later["state"]["marks"][0]["on"]
+    event = {"id": "E1", "date": "2026-10-15", "note": "A walkout.", "signal": "walkout", "side": "iran"}
+    step = {"week": "2026-10-16", "ladder": "diplomacy", "from": "talks", "to": "none", "events": [event]}
+    later["history"]["steps"].append(step)
+    first, second = later["probabilities"][:2]
+    first["mean"] -= 0.09
+    second["mean"] += second["mcse"]
+    row = later["leverage"]["now"]["rows"][0]
+    row["median"] += 0.5
+    return later
+
+
+def test_what_came_between_and_what_moved(before: dict[str, Any], after: dict[str, Any]) -> None:
+    found = difference(Issued.model_validate(after), Issued.model_validate(before))  # the order does not matter
+    assert (found["before"]["as_of"], found["after"]["as_of"]) == ("2026-10-09T23:59:59Z", "2026-10-16T23:59:59Z")
+    assert [s["week"] for s in found["steps"]] == ["2026-10-16"]
+    assert [m["mark"] for m in found["marks"]] == [before["state"]["marks"][0]["mark"]]
+    moved = found["probabilities"]
+    assert moved[0]["change"] == pytest.approx(-0.09)
+    assert [row["clear"] for row in moved[:3]] == [True, False, False]
+    assert all(row["change"] == 0 for row in moved[2:])
+    assert [row["change"] for row in found["leverage"]["rows"]][:2] == pytest.approx([0.5, 0.0])
+    assert found["warnings"] == []
+
+
+def test_what_else_changed_is_said(before: dict[str, Any], after: dict[str, Any]) -> None:
+    after["issue"] |= {"rung": "R1", "gate": "review"}
+    after["manifest"]["prior_digest"] = "sha256:" + "ab" * 32
+    after["leverage"] = None
+    found = difference(Issued.model_validate(before), Issued.model_validate(after))
+    told = " ".join(found["warnings"])
+    assert "the model changed as well (R3 to R1)" in told
+    assert "the priors changed as well" in told
+    assert "has the gate 'review'" in told
+    assert found["leverage"] is None
+
+
+def test_the_lines_name_the_step_and_mark_noise(before: dict[str, Any], after: dict[str, Any]) -> None:
+    lines = list(difference_lines(difference(Issued.model_validate(before), Issued.model_validate(after))))
+    assert "week to 2026-10-16, diplomacy: talks -> none" in lines
+    assert "  2026-10-15 E1: A walkout." in lines
+    (fell,) = [line for line in lines if line.endswith(" -9")]
+    assert before["probabilities"][0]["label"] in fell
+    assert any(line.endswith("~+0") for line in lines)
+
+
+def test_a_real_document_is_read(outlook: Outlook, tmp_path: Path) -> None:
+    (tmp_path / "outlook.json").write_text(json.dumps(written(outlook)), encoding="utf-8")
+    issued = read_issued(tmp_path)  # a folder will do
+    assert issued.issue.rung == "R3"
+    with pytest.raises(DataError, match="both outlooks are as of 2026-04-14"):
+        difference(issued, issued)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "cannot be read"),
+        ("{", "not JSON"),
+        ('{"schema": "forecast-outlook/2"}', "field 'schema'"),
+        ('{"schema": "forecast-outlook/1"}', "field 'case'"),
+    ],
+)
+def test_what_is_no_outlook_is_refused(content: str | None, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "outlook.json"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=told) as refused:
+        read_issued(file)
+    assert str(file) in str(refused.value)
+
+
+def test_outlooks_of_different_cases_are_refused(before: dict[str, Any], after: dict[str, Any]) -> None:
+    after["case"]["id"] = "elsewhere"
+    with pytest.raises(DataError, match="different cases"):
+        difference(Issued.model_validate(before), Issued.model_validate(after))
