@@ -34,6 +34,7 @@ def add_record(commands: Any) -> None:
 def run_record(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     from forecast.case import load_case
+    from forecast.evaluation.own_past import with_own_past
     from forecast.evaluation.published import read_published
     from forecast.evaluation.reconstructed import read_tables
     from forecast.evaluation.record import track_record
@@ -41,7 +42,9 @@ def run_record(arguments: argparse.Namespace) -> int:
 
     case = load_case(arguments.case)
     ledger = _ledger_of(arguments)
-    tables = read_tables(arguments.backtest, case=case.id) if arguments.backtest else None
+    tables = None
+    if arguments.backtest:
+        tables = with_own_past(read_tables(arguments.backtest, case=case.id), case)
     published = read_published(ledger, case.id) if ledger else None
     head = head_of(ledger) if ledger else None
     document = track_record(

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from forecast.evaluation.own_past import OWN_PAST
+
 LEAST_CLUSTERS = 10
 """Below about so many events the cluster bootstrap's intervals are too narrow to rest a claim on (docs/scores.md)."""
 
@@ -54,7 +56,7 @@ def readings(part: Mapping[str, Any], *, reference: str) -> list[str]:
                 "are a record, not evidence, and their intervals are too narrow."
             ),
         ]
-    return [*lines, *_skills(part, reference), *_calibrations(part), *_revisions(part)]
+    return [*lines, *_skills(part, reference), *_tempo(part), *_calibrations(part), *_revisions(part)]
 
 
 def _events(clusters: int) -> str:
@@ -79,6 +81,24 @@ def _skill(row: Mapping[str, Any], value: float, score: str, what: str, referenc
         return f"{head}; too few events for an interval to rest on, so neither skill nor its lack is shown."
     verdict = "no difference is shown" if lower <= 0 <= upper else "better" if lower > 0 else "worse"
     return f"{head}, 90 % interval {lower:+.2f} to {upper:+.2f}: {verdict}."
+
+
+def _tempo(part: Mapping[str, Any]) -> list[str]:
+    """Hold every forecaster against the dyad's own tempo, which a base rate of other negotiations does not know."""
+    lines = []
+    for row in part["comparisons"]:
+        if OWN_PAST not in (row["a"], row["b"]) or row["score"] != "log":
+            continue
+        sign = 1 if row["b"] == OWN_PAST else -1
+        other = row["a"] if row["b"] == OWN_PAST else row["b"]
+        head = f"{other} less the case's own past (log score on {row['n']} forecasts): {sign * row['mean']:+.3f}"
+        ends = sorted(sign * row[end] for end in ("lower", "upper") if row[end] is not None)
+        if row["clusters"] < LEAST_CLUSTERS or len(ends) < 2:
+            lines.append(f"{head}; too few events for an interval to rest on.")
+            continue
+        verdict = "no difference is shown" if ends[0] <= 0 <= ends[1] else "better" if ends[1] < 0 else "worse"
+        lines.append(f"{head}, 90 % interval {ends[0]:+.3f} to {ends[1]:+.3f}: {verdict}.")
+    return lines
 
 
 def _calibrations(part: Mapping[str, Any]) -> list[str]:
