@@ -1,4 +1,4 @@
-"""``forecast markets``: search, show and pull from the venues; list the mappings; compare a model with the prices."""
+"""``forecast markets``: search, show and pull from the venues; list the mappings; compare with a model; score."""
 
 import argparse
 from pathlib import Path
@@ -25,6 +25,7 @@ def add_markets(commands: Any) -> None:
     _add_venues(actions)
     _add_map(actions)
     _add_compare(actions)
+    _add_score(actions)
 
 
 def _add_venues(actions: Any) -> None:
@@ -70,6 +71,18 @@ def _add_compare(actions: Any) -> None:
     compare.add_argument("--priors", type=Path, metavar="DIR", help="folder of prior files (default: the shipped ones)")
     add_json(compare)
     compare.set_defaults(action=_compare)
+
+
+def _add_score(actions: Any) -> None:
+    score = actions.add_parser("score", help="how the prices of settled contracts turned out, offline")
+    score.add_argument("case", help="a shipped case or the path of a case folder")
+    score.add_argument(
+        "--as-of",
+        metavar="TIME",
+        help="what was public by a date (its end, UTC) or a time with zone; default: end of data",
+    )
+    add_json(score)
+    score.set_defaults(action=_score)
 
 
 def _search(arguments: argparse.Namespace) -> int:
@@ -224,6 +237,17 @@ def _compare(arguments: argparse.Namespace) -> int:
     document = compare(case, when=when, model=model, base_rate=base)
     show(document, comparison_lines(document), arguments.json)
     return GATE_FAILED if model.gate == "fail" else 0
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    from forecast.case import load_case
+    from forecast.cli.market_scores import score_lines
+    from forecast.markets.scored import market_scores
+
+    case = load_case(arguments.case)
+    document = market_scores(case, when=_instant(case, arguments.as_of))
+    show(document, score_lines(document), arguments.json)
+    return 0
 
 
 def _fitted(case: "Case", when: "datetime", arguments: argparse.Namespace) -> "ModelCurves":
