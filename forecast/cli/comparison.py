@@ -5,8 +5,21 @@ from typing import Any
 
 from forecast.outlook.words import percent
 
-_HEAD = ("by", "price", "curve", "band", "worth", "stands", "market: our event", "model: our event", "gap", "pool")
+_HEAD = (
+    "by",
+    "price",
+    "recalibrated",
+    "curve",
+    "band",
+    "worth",
+    "stands",
+    "market: our event",
+    "model: our event",
+    "gap",
+    "pool",
+)
 _LEGEND = (
+    "recalibrated: what YES at such a price has been worth, by the case's settled contracts, with an 80 % interval.",
     "price: of YES. curve: the ladder made monotone. worth: what YES is worth if the model is right about our event.",
     "stands: that worth against the band of the contract's book. gap: model less market, for our event.",
 )
@@ -27,7 +40,7 @@ def comparison_lines(document: Mapping[str, Any]) -> list[str]:
     if document["unmapped"]:
         lines += ["", f"{len(document['unmapped'])} open contracts are not mapped:"]
         lines += [f"  {c['venue']} {c['contract']}: {c['title']}" for c in document["unmapped"]]
-    return [*lines, "", *document["notes"]]
+    return [*lines, "", *document["notes"], document["recalibration"]["reading"]]
 
 
 def _mapping(mapping: Mapping[str, Any], with_base: bool) -> Iterator[str]:  # noqa: FBT001 - a column more or not
@@ -77,6 +90,7 @@ def _row(mapping: Mapping[str, Any], leg: Mapping[str, Any], with_base: bool) ->
     cells = [
         leg["by"][:10],
         _number(leg["price"]),
+        _with_interval(leg["recalibrated"]),
         _number(monotone.get(leg["by"])),
         _span(leg["band"]),
         _number(leg["worth"]["value"] if leg["worth"] else None),

@@ -16,6 +16,7 @@ import numpy as np
 
 from forecast.case import Case
 from forecast.errors import AsOfError, DataError
+from forecast.evaluation.reading import LEAST_CLUSTERS, events
 from forecast.evaluation.scores import FLOOR, clip
 from forecast.markets.curves import ModelCurves
 from forecast.markets.implied import Implied, Rules, implied_probability
@@ -29,6 +30,9 @@ from forecast.markets.mapping import (
     quoted_curve,
     unmapped,
 )
+from forecast.markets.recalibrate import INTERVAL as CALIBRATED
+from forecast.markets.recalibrate import Recalibration, recalibration
+from forecast.markets.settled import settled_of
 from forecast.markets.tables import contracts_as_of, latest_quotes, quotes_as_of
 from forecast.markets.venue import Contract, Quote
 from forecast.outlook.document import rounded
@@ -42,6 +46,7 @@ _MOST_POINTS = 120  # of a curve on its weekly grid
 NOTES = (
     "Inside the band nobody with the model's probability would gain by taking a side of the book, fees counted.",
     "The band is held against the contract's worth if the model is right about our event.",
+    "The recalibrated price is what such prices have been worth, by the settled contracts, with its 80 % interval.",
     "The market's probability of our event is a median under the mapping's beliefs, with its 80 % interval.",
     "The gap is the model's mean less that median; its interval is the market's, not the model's.",
     "The pool is logarithmic with equal weights, fixed beforehand and not fitted. It is not a third source.",
@@ -99,9 +104,10 @@ def compare(
         if curves is not None:
             _check_same(case, when, curves)
     needs_quotes(case, when)
-    setting = _Setting(when, model, base_rate, rules or Rules())
-    quotes = latest_quotes(quotes_as_of(case, when))
-    contracts = {(c.venue, c.id): c for c in contracts_as_of(case, when)}
+    rules, listed, quoted = rules or Rules(), contracts_as_of(case, when), quotes_as_of(case, when)
+    corrected = recalibration(settled_of(listed, quoted, case=case.id, rules=rules).table)
+    setting = _Setting(when, model, base_rate, rules, corrected)
+    quotes, contracts = latest_quotes(quoted), {(c.venue, c.id): c for c in listed}
     mappings = load_mappings(case)
     compared = [_mapping(m, contracts, quotes, setting) for m in mappings]
     left = [c for c in unmapped(list(contracts.values()), mappings) if _over(c, c.deadline, when) is None]
@@ -137,6 +143,7 @@ class _Setting:
     model: ModelCurves
     base_rate: ModelCurves | None
     rules: Rules
+    recalibration: Recalibration
 
 
 def _terms(setting: _Setting) -> dict[str, Any]:
@@ -151,7 +158,30 @@ def _terms(setting: _Setting) -> dict[str, Any]:
             "freshest_trade_hours": rules.freshest / timedelta(hours=1),
             "yearly_rate": 0.0,
         },
+        "recalibration": _recalibration(setting.recalibration),
         "pool": {"kind": "log", "model_weight": MODEL_WEIGHT, "market_weight": 1 - MODEL_WEIGHT, "floor": FLOOR},
+    }
+
+
+def _recalibration(found: Recalibration) -> dict[str, Any]:
+    """Say what prices were put right by, and on what that rests."""
+    posterior = found.posterior
+    if not found.n:
+        reading = (
+            "No contract had been settled by then, so prices are put right by the prior alone, which believes them."
+        )
+    else:
+        reading = f"Prices are put right by {found.n} settled contracts of the case, by {events(found.clusters)}."
+        if found.clusters < LEAST_CLUSTERS:
+            reading += " So few events show no bias of prices, nor that there is none."
+    return {
+        "n": found.n,
+        "clusters": found.clusters,
+        "n_eff": found.n_eff,
+        "shift": _interval(posterior.mean(0), *posterior.bounds(0, CALIBRATED)),
+        "slope": _interval(posterior.mean(1), *posterior.bounds(1, CALIBRATED)),
+        "interval": CALIBRATED,
+        "reading": reading,
     }
 
 
@@ -237,6 +267,9 @@ def _leg(
         "by": _stamp(leg.by),
         **_quoted(quote, setting.when),
         "price": implied.probability,
+        "recalibrated": _interval(*setting.recalibration.at(implied.probability))
+        if implied.probability is not None
+        else None,
         "method": implied.method,
         "band": {"lower": implied.lower, "upper": implied.upper} if has_book else None,
         "market": _interval(event.median, event.lower, event.upper) if event is not None else None,

@@ -88,16 +88,14 @@ def _nothing(left_out: Mapping[str, int], when: datetime) -> str:
 
 def _reading(document: Mapping[str, Any]) -> list[str]:
     overall = document["overall"]
+    told, early = events(overall["clusters"]), document["early"]
     lines = [
-        (
-            f"Settled contracts: {overall['n']}, by {events(overall['clusters'])}. Contracts that one event settles are "
-            "one piece of evidence, not many."
-        )
+        f"Settled contracts: {overall['n']}, by {told}. Contracts that one event settles are one piece of evidence."
     ]
-    if document["early"]:
+    if early:
         lines.append(
-            f"Of these, settled by an event while their deadline is still to come: {document['early']}. Contracts of the "
-            "same age without an event are open and not scored, so events weigh too much here."
+            f"Of these, settled by an event while their deadline is still to come: {early}. Contracts of the same age "
+            "without an event are open and not scored, so events weigh too much here."
         )
     if overall["clusters"] < LEAST_CLUSTERS:
         lines.append(NO_CLAIM)

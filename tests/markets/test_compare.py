@@ -11,6 +11,8 @@ from forecast.cli import main
 from forecast.errors import AsOfError, DataError
 from forecast.markets.compare import compare, is_priced, log_pool
 from forecast.markets.curves import ModelCurve, ModelCurves, curves_of_document, curves_of_outlook, read_curves
+from forecast.markets.recalibrate import recalibration
+from forecast.markets.settled import settled_as_of
 from forecast.observations import parse_instant
 from forecast.outlook import build_outlook
 from forecast.run import _beside_markets
@@ -132,6 +134,24 @@ def test_nothing_after_the_as_of_time_is_seen(market_case: MarketCase) -> None:
     assert legs[1]["band"]["upper"] == pytest.approx(0.9)
 
 
+def test_prices_are_put_right_by_what_was_settled_before_and_by_the_prior_where_nothing_was(
+    october: dict[str, Any], shipped: Case, market_case: MarketCase
+) -> None:
+    found = recalibration(settled_as_of(shipped, OCTOBER).table)
+    leg = next(x for x in mapping_of(october, "kalshi-agreement")["legs"] if x["by"].startswith("2027-01-01"))
+    value, lower, upper = found.at(0.135)
+    assert leg["recalibrated"] == pytest.approx({"value": value, "lower": lower, "upper": upper}, abs=1e-6)
+    fitted = october["recalibration"]
+    assert (fitted["n"], fitted["clusters"]) == (38, 6)
+    assert "38 settled contracts" in fitted["reading"]
+    assert "show no bias of prices, nor that there is none" in fitted["reading"]
+    case, when = market_case.write(), parse_instant("2020-06-06")
+    early = compare(case, when=when, model=model_of(case.id, when))
+    assert "by the prior alone" in early["recalibration"]["reading"]
+    assert early["recalibration"]["slope"]["value"] == pytest.approx(1)
+    assert [x["recalibrated"] is None for x in early["mappings"][0]["legs"]] == [False, True]  # no price, nothing
+
+
 def test_the_same_inputs_give_the_same_document_in_plain_json(shipped: Case, october: dict[str, Any]) -> None:
     again = compare(shipped, when=OCTOBER, model=model_of("us-iran", OCTOBER))
     assert json.dumps(again, allow_nan=False) == json.dumps(october, allow_nan=False)
@@ -238,6 +258,8 @@ def test_compare_prints_the_ladders_the_rules_and_where_the_model_stands(
     assert "the model stands outside the band on" in out
     assert "threshold: Theirs: the final deal that the June memorandum foresees" in out
     assert "open contracts are not mapped" in out
+    assert "recalibrated" in out
+    assert "Prices are put right by 38 settled contracts of the case" in out
     assert main(["markets", "compare", "us-iran", "--outlook", str(outlook_file), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["schema"] == "forecast-markets/1"
 
