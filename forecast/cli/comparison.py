@@ -40,7 +40,7 @@ def comparison_lines(document: Mapping[str, Any]) -> list[str]:
     if document["unmapped"]:
         lines += ["", f"{len(document['unmapped'])} open contracts are not mapped:"]
         lines += [f"  {c['venue']} {c['contract']}: {c['title']}" for c in document["unmapped"]]
-    return [*lines, "", *document["notes"], document["recalibration"]["reading"]]
+    return [*lines, "", *document["notes"]]
 
 
 def _mapping(mapping: Mapping[str, Any], with_base: bool) -> Iterator[str]:  # noqa: FBT001 - a column more or not

@@ -25,7 +25,64 @@ def score_lines(document: Mapping[str, Any]) -> list[str]:
         lines += ["", title, *_laid_out([(name, *_HEAD), *((row[name], *_cells(row)) for row in rows)])]
     lines += ["", "What settled them", *_laid_out([("cluster", "n", "came"), *_told(document["clusters"])])]
     left = [f"  {LEFT_OUT[reason]}: {n}" for reason, n in document["left_out"].items() if n]
-    return [*lines, *(["", "Left out", *left] if left else [])]
+    lines += ["", "Left out", *left] if left else []
+    pairs = document["model_and_market"]
+    return [*lines, *_pairs(pairs)] if pairs else lines
+
+
+def _pairs(pairs: Mapping[str, Any]) -> Iterator[str]:
+    """Lay the rungs of a backtest out beside the market."""
+    yield from ("", "MODEL AND MARKET", *pairs["reading"])
+    for rung in pairs["rungs"]:
+        yield from ("", f"{rung['rung']}, settled pairs: {rung['pairs']}")
+        if rung["scores"]:
+            rows = ((row["forecaster"], *_cells(row)) for row in rung["scores"])
+            yield from _laid_out([("alone", *_HEAD), *rows])
+            yield from _beside(rung)
+        yield from _laid_out([("pool", "weight", "before any pair"), *_weights(rung["pool"])])
+        if rung["pool_with_base_rate"]:
+            head = ("pool with the base rate", "weight", "before any pair")
+            yield from _laid_out([head, *_weights(rung["pool_with_base_rate"])])
+    for leg in pairs["legs"]:
+        outcome = {None: "open", 1.0: "YES", 0.0: "NO"}[leg["outcome"]]
+        yield from ("", f"{leg['mapping']}: {leg['contract']} by {leg['by'][:10]}, {outcome}")
+        names = sorted({name for at in leg["series"] for name in at["worth"]})
+        rows = ((at["origin"][:10], *(_share(p) for p in _prices(at, names))) for at in leg["series"])
+        yield from _laid_out([("as of", "market", *names), *rows])
+
+
+def _beside(rung: Mapping[str, Any]) -> Iterator[str]:
+    """Say how the two differ, and what the model adds."""
+    for found in rung["differences"]:
+        span = "one cluster" if found["lower"] is None else f"{found['lower']:+.3f} to {found['upper']:+.3f}"
+        yield (
+            f"  {rung['rung']} less market, {found['score']}: {found['mean']:+.3f} ({span}); below 0 {rung['rung']} is "
+            f"better; {found['n']} contracts by lead, {found['clusters']} clusters, n_eff {found['n_eff']:.1f}"
+        )
+    adds = rung["encompassing"]
+    yield (
+        f"  what it adds to the market (coefficient of its log-odds beside the market's): {adds['mean']:+.2f} "
+        f"({adds['lower']:+.2f} to {adds['upper']:+.2f}), above 0 with {adds['positive']:.2f}; before any pair +0.00 "
+        "(-0.82 to +0.82), 0.50"
+    )
+
+
+def _weights(pool: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for own in pool["weights"]:
+        yield (
+            own["member"],
+            f"{own['mean']:.2f} ({own['lower']:.2f} to {own['upper']:.2f})",
+            f"{own['prior_mean']:.2f} ({own['prior_lower']:.2f} to {own['prior_upper']:.2f})",
+        )
+
+
+def _prices(at: Mapping[str, Any], names: Sequence[str]) -> Iterator[float | None]:
+    yield at["market"]
+    yield from (at["worth"].get(name) for name in names)
+
+
+def _share(p: float | None) -> str:
+    return "–" if p is None else f"{p:.3f}"
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,14 +9,16 @@ import pytest
 from forecast.case import Case, load_case
 from forecast.cli import main
 from forecast.errors import AsOfError, DataError
-from forecast.markets.compare import compare, is_priced, log_pool
+from forecast.markets.compare import compare, is_priced
 from forecast.markets.curves import ModelCurve, ModelCurves, curves_of_document, curves_of_outlook, read_curves
+from forecast.markets.pooling import Pool, Weight, log_pool
 from forecast.markets.recalibrate import recalibration
 from forecast.markets.settled import settled_as_of
 from forecast.observations import parse_instant
 from forecast.outlook import build_outlook
 from forecast.run import _beside_markets
 from tests.markets.conftest import MarketCase
+from tests.markets.test_pairs import curves_of, write_backtest
 from tests.models.given import made_up_fit, real_history
 from tests.report.sample import sample_document
 
@@ -164,6 +166,21 @@ def test_a_base_rate_stands_beside(shipped: Case) -> None:
     assert leg["base_rate"] == pytest.approx(base.by("deal", datetime(2026, 11, 1, 4, tzinfo=UTC))[0], abs=1e-6)  # type: ignore[index]
 
 
+def test_a_fitted_pool_takes_the_place_of_one_half(shipped: Case, october: dict[str, Any]) -> None:
+    model = Weight("R1", 0.2, 0.1, 0.4, 0.5, 0.23, 0.77)
+    market = Weight("market", 0.8, 0.6, 0.9, 0.5, 0.23, 0.77)
+    pool = Pool(3, 2, 1.5, (model, market), 3000.0)
+    found = compare(shipped, when=OCTOBER, model=model_of("us-iran", OCTOBER), pool=pool)
+    leg, equal = (mapping_of(d, "kalshi-agreement")["legs"][0] for d in (found, october))
+    expected = log_pool(leg["model"]["value"], leg["market"]["value"], weight=0.2)
+    assert leg["pool"] == pytest.approx(expected, abs=1e-6) != equal["pool"]
+    assert (found["pool"]["model_weight"], found["pool"]["market_weight"]) == (0.2, 0.8)
+    assert "fitted on 3 settled contracts; before them it was 0.50" in found["notes"][-2]
+    assert "nothing is shown of what the weights should be" in found["notes"][-2]
+    assert october["pool"]["fitted"] is None
+    assert "not fitted" in october["notes"][-2]
+
+
 def test_the_log_pool_is_the_geometric_mean_of_odds() -> None:
     assert log_pool(0.2, 0.2) == pytest.approx(0.2)
     assert log_pool(0.5, 0.8) == pytest.approx(2 / 3)  # odds 1 and 4 make 2
@@ -262,6 +279,21 @@ def test_compare_prints_the_ladders_the_rules_and_where_the_model_stands(
     assert "Prices are put right by 38 settled contracts of the case" in out
     assert main(["markets", "compare", "us-iran", "--outlook", str(outlook_file), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["schema"] == "forecast-markets/1"
+
+
+def test_compare_fits_the_pool_on_a_backtest_of_the_same_rung(
+    capsys: pytest.CaptureFixture[str], outlook_file: Path, tmp_path: Path
+) -> None:
+    rung = json.loads(outlook_file.read_text())["issue"]["rung"]
+    curves = curves_of("us-iran", "deal_limited", origins=("2026-05-29", "2026-06-05"), rungs={rung: 0.01})
+    command = ["markets", "compare", "us-iran", "--outlook", str(outlook_file), "--json", "--backtest"]
+    assert main([*command, str(write_backtest(tmp_path / "same", curves))]) == 0
+    fitted = json.loads(capsys.readouterr().out)["pool"]["fitted"]
+    assert (fitted["n"], fitted["clusters"]) == (1, 1)
+    assert fitted["value"] < 0.5
+    other = curves.assign(forecaster="R5")
+    assert main([*command, str(write_backtest(tmp_path / "other", other))]) == 2
+    assert f"no forecasts of {rung}, only of R5" in capsys.readouterr().err
 
 
 def test_map_lists_mappings_and_what_nobody_has_mapped(capsys: pytest.CaptureFixture[str]) -> None:

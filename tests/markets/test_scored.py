@@ -1,5 +1,6 @@
 import json
 from math import log
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,9 +8,10 @@ import pytest
 from forecast.case import Case
 from forecast.cli import main
 from forecast.errors import ScoreError
-from forecast.markets.scored import market_scores
+from forecast.markets.scored import fitted_pool, market_scores
 from forecast.observations import parse_instant
 from tests.markets.conftest import MarketCase
+from tests.markets.test_pairs import curves_of, write_backtest
 from tests.markets.test_settled import CONTRACTS, LATER, QUOTES
 
 
@@ -58,6 +60,46 @@ def test_nothing_settled_says_what_there_is(case: Case) -> None:
         market_scores(case, when=parse_instant("2020-08-01"))
 
 
+def test_a_backtest_stands_beside_the_market_with_what_each_is_alone(market_case: MarketCase) -> None:
+    case = market_case.write()
+    curves = curves_of(case.id, "pact", origins=("2020-04-03", "2020-06-04"), rungs={"R0": 0.01, "R3": 0.02})
+    found = market_scores(case, when=LATER, curves=curves)["model_and_market"]
+    base, own = found["rungs"]
+    assert [(r["rung"], r["pairs"]) for r in found["rungs"]] == [("R0", 2), ("R3", 2)]
+    assert {row["forecaster"] for row in own["scores"]} == {"R3", "market"}
+    alone = {row["forecaster"]: row["brier"] for row in own["scores"]}
+    assert alone["market"] == pytest.approx((0.75**2 + 0.59**2) / 2, abs=1e-6)
+    (brier,) = [d for d in own["differences"] if d["score"] == "brier"]
+    assert brier["mean"] == pytest.approx(alone["R3"] - alone["market"], abs=2e-6)
+    assert [w["member"] for w in own["pool_with_base_rate"]["weights"]] == ["R3", "market", "R0"]
+    assert base["pool_with_base_rate"] is None
+    assert sum(w["mean"] for w in own["pool"]["weights"]) == pytest.approx(1, abs=2e-6)
+    assert "at most 2 a rung, by one event" in found["reading"][2]
+    assert "nothing is shown" in found["reading"][-1]
+    assert [len(leg["series"]) for leg in found["legs"]] == [2]
+
+
+def test_a_backtest_without_a_settled_pair_leaves_the_prior(market_case: MarketCase) -> None:
+    case = market_case.write()
+    curves = curves_of(case.id, "pact", origins=("2020-05-01",), rungs={"R3": 0.01})
+    (own,) = market_scores(case, when=LATER, curves=curves)["model_and_market"]["rungs"]
+    assert (own["pairs"], own["scores"], own["encompassing"], own["pool"]["n"]) == (0, [], None, 0)
+    assert own["pool"]["weights"][0]["mean"] == 0.5
+
+
+def test_the_pool_is_fitted_on_what_was_settled_by_then_alone(market_case: MarketCase) -> None:
+    case = market_case.write()
+    curves = curves_of(case.id, "pact", origins=("2020-04-03", "2020-06-04"), rungs={"R3": 0.02})
+    early, late = (
+        fitted_pool(case, curves, rung="R3", when=parse_instant(day)) for day in ("2020-08-20", "2020-08-21")
+    )
+    assert (early.n, early.weights[0].mean) == (0, 0.5)
+    assert late.n == late.clusters == 1
+    assert late.weights[0].mean < 0.5  # what came was dearer than the model's worth of it
+    with pytest.raises(ScoreError, match="no forecasts of R6, only of R3"):
+        fitted_pool(case, curves, rung="R6", when=LATER)
+
+
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
@@ -69,6 +111,27 @@ def test_the_command_prints_every_part(capsys: pytest.CaptureFixture[str]) -> No
         assert part in out
     assert main(["markets", "score", "us-iran", "--as-of", "2026-10-06", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["schema"] == "forecast-market-scores/1"
+
+
+def test_the_command_lays_a_backtest_out(
+    capsys: pytest.CaptureFixture[str], market_case: MarketCase, tmp_path: Path
+) -> None:
+    case = market_case.write()
+    curves = curves_of(case.id, "pact", origins=("2020-04-03", "2020-06-04"), rungs={"R0": 0.01, "R3": 0.02})
+    folder = write_backtest(tmp_path / "backtest", curves)
+    command = ["markets", "score", str(case.folder), "--as-of", "2021-06-01", "--backtest"]
+    assert main([*command, str(folder)]) == 0
+    out = capsys.readouterr().out
+    for part in (
+        "R3, settled pairs: 2",
+        "R3 less market, log: ",
+        "(one cluster)",
+        "nothing is shown",
+        "PACT-20SEP by 2020",
+    ):
+        assert part in out
+    assert main([*command, str(tmp_path / "absent")]) == 2
+    assert "give the folder of a finished `forecast backtest`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
