@@ -52,6 +52,20 @@ NOTES = (
 )
 
 
+def check_markets(case: Case) -> None:
+    """Read a case's mappings, contracts and quotes whole, so that a mistake in them is known before anything costly.
+
+    Raises
+    ------
+    CaseError
+        ``markets.toml`` breaks a rule; file and entry are named.
+    DataError
+        A table breaks a rule; file, row and field are named.
+    """
+    load_mappings(case)
+    quotes_as_of(case, case.coded_until)
+
+
 def is_priced(case: Case, when: datetime) -> bool:
     """Whether a mapped contract of the case had been quoted by an instant, so that there is something to compare."""
     quoted = latest_quotes(quotes_as_of(case, when))

@@ -14,10 +14,12 @@ from forecast.markets.curves import ModelCurve, ModelCurves, curves_of_document,
 from forecast.markets.pooling import Pool, Weight, log_pool
 from forecast.markets.recalibrate import recalibration
 from forecast.markets.settled import settled_as_of
-from forecast.observations import parse_instant
+from forecast.models import build_history
+from forecast.observations import as_of, parse_instant
 from forecast.outlook import build_outlook
 from forecast.run import _beside_markets
-from tests.markets.conftest import MarketCase
+from tests.conftest import without_episodes
+from tests.markets.conftest import QUOTES_ROWS, MarketCase
 from tests.markets.test_pairs import curves_of, write_backtest
 from tests.models.given import made_up_fit, real_history
 from tests.report.sample import sample_document
@@ -226,6 +228,15 @@ def test_curves_of_an_outlook_are_its_answers_and_a_run_puts_the_comparison_in()
     assert added["as_of"] == "2026-06-13T23:59:59Z"
     assert legs
     assert all(leg["public_at"] <= added["as_of"] for leg in legs)
+
+
+def test_where_every_quote_is_of_a_contract_that_is_over_a_run_has_no_section(market_case: MarketCase) -> None:
+    quotes = QUOTES_ROWS[:3]  # of the September contract, settled in August
+    case = without_episodes(market_case.write(quotes=quotes))
+    for day, shown in (("2020-08-20", True), ("2020-08-22", False)):
+        history = build_history(as_of(case, day), plan_weeks=20)
+        outlook = build_outlook(made_up_fit("R0", history))
+        assert bool(_beside_markets(outlook)) is shown
 
 
 def test_a_case_without_quotes_is_compared_with_nothing(market_case: MarketCase) -> None:
