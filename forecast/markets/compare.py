@@ -126,24 +126,7 @@ def compare(
     needs_quotes(case, when)
     rules, listed, quoted = rules or Rules(), contracts_as_of(case, when), quotes_as_of(case, when)
     corrected = recalibration(settled_of(listed, quoted, case=case.id, rules=rules).table)
-    setting = _Setting(when, model, base_rate, rules, corrected, pool)
-    quotes, contracts = latest_quotes(quoted), {(c.venue, c.id): c for c in listed}
-    mappings = load_mappings(case)
-    terms = _terms(setting)
-    compared = [_mapping(m, contracts, quotes, setting) for m in mappings]
-    left = [c for c in unmapped(list(contracts.values()), mappings) if _over(c, c.deadline, when) is None]
-    return rounded(
-        {
-            "schema": SCHEMA,
-            "case": case.id,
-            "as_of": _stamp(when),
-            **terms,
-            "mappings": [m for m in compared if m["legs"]],
-            "not_compared": [_left(m) for m in compared if not m["legs"]],
-            "unmapped": [_unmapped(c, quotes.get((c.venue, c.id))) for c in left],
-            "notes": [*NOTES, *(terms[part]["reading"] for part in ("pool", "recalibration"))],
-        }
-    )
+    return _document(case, listed, quoted, _Setting(when, model, base_rate, rules, corrected, pool))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +143,26 @@ class _Setting:
     @property
     def model_weight(self) -> float:
         return MODEL_WEIGHT if self.pool is None else self.pool.weights[0].mean
+
+
+def _document(case: Case, listed: list[Contract], quoted: list[Quote], setting: _Setting) -> dict[str, Any]:
+    quotes, contracts = latest_quotes(quoted), {(c.venue, c.id): c for c in listed}
+    mappings, terms, when = load_mappings(case), _terms(setting), setting.when
+    compared = [_mapping(m, contracts, quotes, setting) for m in mappings]
+    left = [c for c in unmapped(listed, mappings) if _over(c, c.deadline, when) is None]
+    document: dict[str, Any] = rounded(
+        {
+            "schema": SCHEMA,
+            "case": case.id,
+            "as_of": _stamp(when),
+            **terms,
+            "mappings": [m for m in compared if m["legs"]],
+            "not_compared": [_left(m) for m in compared if not m["legs"]],
+            "unmapped": [_unmapped(c, quotes.get((c.venue, c.id))) for c in left],
+            "notes": [*NOTES, *(terms[part]["reading"] for part in ("pool", "recalibration"))],
+        }
+    )
+    return document
 
 
 def _terms(setting: _Setting) -> dict[str, Any]:

@@ -61,10 +61,10 @@ def valued_legs(case: Case, curves: pd.DataFrame, *, when: datetime, rules: Rule
         {(c.venue, c.id): c for c in contracts_as_of(case, when)}, quotes_as_of(case, when), load_mappings(case), rules
     )
     rows: list[dict[str, Any]] = []
-    for origin, at_origin in usable.groupby("origin"):
-        instant = origin.to_pydatetime()
-        models = [_model(case, str(rung), instant, own) for rung, own in at_origin.groupby("forecaster")]
-        for mapping, leg, contract, price in _priced(market, instant):
+    for origin in usable["origin"].drop_duplicates().sort_values().tolist():
+        at_origin = usable[usable["origin"] == origin]
+        models = [_model(case, str(rung), origin, own) for rung, own in at_origin.groupby("forecaster")]
+        for mapping, leg, contract, price in _priced(market, origin):
             asked = {"case": case.id, "origin": origin, "market": price, **_leg(mapping, leg, contract)}
             found = ((model, model.by(mapping.event, leg.by)) for model in models)
             rows += [asked | {"rung": m.rung, "model": mapping.worth(x[0])} for m, x in found if x is not None]

@@ -24,7 +24,7 @@ MODEL_WEIGHT = 0.5
 CONCENTRATION = 4.0
 DRAWS = 4000
 _PRIOR = ((0.0, 1.0), (1.0, 0.5), (0.0, 0.5))
-_POINTS = 61  # of a grid in three dimensions, a fifth of a standard deviation apart
+_POINTS = 41  # of a grid in three dimensions, 0.3 of a standard deviation apart
 
 
 @dataclass(frozen=True, slots=True)

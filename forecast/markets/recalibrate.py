@@ -23,6 +23,7 @@ PRIOR_SHIFT = (0.0, 0.5)
 PRIOR_SLOPE = (1.0, 0.3)
 INTERVAL = 0.8
 """Of everything that is shown beside a price, as the mapping's."""
+_POINTS = 81  # of the grid on each axis, 0.15 of a standard deviation apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,12 @@ def recalibration(table: pd.DataFrame) -> Recalibration:
     table
         Of :func:`forecast.markets.settled.settled_as_of`; it may be empty.
     """
-    prior = (PRIOR_SHIFT, PRIOR_SLOPE)
     if table.empty:
-        none = np.empty(0)
-        return Recalibration(0, 0, 0.0, logistic_posterior(np.empty((0, 2)), none, weight=none, prior=prior))
+        return Recalibration(0, 0, 0.0, _posterior(*np.empty((3, 0))))
     rows = score_rows(table)
     effect = effect_of(rows)
-    x = np.column_stack([np.ones(len(rows)), logit(rows["probability"])])
-    weight = tempered(rows, effect)
-    posterior = logistic_posterior(x, rows["outcome"].to_numpy(float), weight=weight, prior=prior)
-    return Recalibration(effect.n, effect.clusters, effect.n_eff, posterior)
+    p, y = rows["probability"].to_numpy(float), rows["outcome"].to_numpy(float)
+    return Recalibration(effect.n, effect.clusters, effect.n_eff, _posterior(p, y, tempered(rows, effect)))
 
 
 def effect_of(rows: pd.DataFrame) -> DesignEffect:
@@ -84,3 +81,8 @@ def logit(probability: ArrayLike) -> np.ndarray:
     """Log-odds of probabilities held to the floor of the log score."""
     p = clip(np.asarray(probability, dtype=float), FLOOR)
     return np.asarray(np.log(p) - np.log1p(-p))
+
+
+def _posterior(price: np.ndarray, outcome: np.ndarray, weight: np.ndarray) -> LogisticPosterior:
+    x = np.column_stack([np.ones(len(price)), logit(price)])
+    return logistic_posterior(x, outcome, weight=weight, prior=(PRIOR_SHIFT, PRIOR_SLOPE), points=_POINTS)

@@ -57,12 +57,12 @@ def test_a_pair_is_the_price_of_its_week_beside_the_worth_of_hand(case: Case) ->
     origins = ("2020-04-03", "2020-04-10", "2020-06-02", "2020-06-04", "2020-08-21")
     curves = curves_of(case.id, "pact", origins=origins, rungs={"R0": 0.01, "R3": 0.02})
     found = valued_legs(case, curves, when=LATER)
-    told = [(str(r.origin.date()), r.rung, r.market, r.model) for r in found.itertuples()]
+    told = [[str(row["origin"].date()), row["rung"], row["market"], row["model"]] for _, row in found.iterrows()]
     assert told == [  # in April's second week the quote is old, on 2 June nothing newer is public, in August it is over
-        ("2020-04-03", "R0", 0.25, pytest.approx(worth("2020-04-03", 0.01))),
-        ("2020-04-03", "R3", 0.25, pytest.approx(worth("2020-04-03", 0.02))),
-        ("2020-06-04", "R0", 0.41, pytest.approx(worth("2020-06-04", 0.01))),
-        ("2020-06-04", "R3", 0.41, pytest.approx(worth("2020-06-04", 0.02))),
+        ["2020-04-03", "R0", 0.25, pytest.approx(worth("2020-04-03", 0.01))],
+        ["2020-04-03", "R3", 0.25, pytest.approx(worth("2020-04-03", 0.02))],
+        ["2020-06-04", "R0", 0.41, pytest.approx(worth("2020-06-04", 0.01))],
+        ["2020-06-04", "R3", 0.41, pytest.approx(worth("2020-06-04", 0.02))],
     ]
     assert set(found["cluster"]) == {"event:fact of 2020-08-21"}
     assert set(found["outcome"]) == {1.0}

@@ -80,11 +80,11 @@ def test_pairs_that_one_event_settles_move_the_weights_as_one_pair_does() -> Non
 
 
 def test_a_model_that_adds_is_told_from_one_that_does_not() -> None:
-    adds, y = world(7, 800, model=0.6, market=0.8)
+    adds, y = world(7, 400, model=0.6, market=0.8)
     found = encompassing(scored(adds, y), model="model", market="market")
     assert found.lower < 0.6 < found.upper
     assert found.positive > 0.99
-    noise, y = world(8, 800, model=0.0, market=1.0)
+    noise, y = world(8, 400, model=0.0, market=1.0)
     found = encompassing(scored(noise, y), model="model", market="market")
     assert found.lower < 0 < found.upper
     assert 0.02 < found.positive < 0.98
