@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from forecast.cli.shared import aligned
 from forecast.outlook.words import percent
 
 _HEAD = (
@@ -52,10 +53,7 @@ def _mapping(mapping: Mapping[str, Any], with_base: bool) -> Iterator[str]:  # n
         f"{percent(mapping['yes_if_not']['mean'])} if not (put down on {mapping['stated_on']}{hindsight})"
     )
     head = [*_HEAD, "base"] if with_base else [*_HEAD]
-    rows = [head, *(_row(mapping, leg, with_base) for leg in mapping["legs"])]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
-    for row in rows:
-        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from aligned([head, *(_row(mapping, leg, with_base) for leg in mapping["legs"])])
     told = [leg["verdict"] for leg in mapping["legs"] if leg["verdict"] in {"inside", "above", "below"}]
     if told:
         outside = len(told) - told.count("inside")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from forecast.cli.shared import aligned
 from forecast.markets.settled import LEFT_OUT
 
 _HEAD = ("n", "clusters", "n_eff", "Brier", "log", "came", "said", "quotes", "moved")
@@ -22,8 +23,8 @@ def score_lines(document: Mapping[str, Any]) -> list[str]:
         ("By weeks to the deadline", "band", document["bands"]),
         ("By venue", "venue", document["venues"]),
     ):
-        lines += ["", title, *_laid_out([(name, *_HEAD), *((row[name], *_cells(row)) for row in rows)])]
-    lines += ["", "What settled them", *_laid_out([("cluster", "n", "came"), *_told(document["clusters"])])]
+        lines += ["", title, *aligned([(name, *_HEAD), *((row[name], *_cells(row)) for row in rows)])]
+    lines += ["", "What settled them", *aligned([("cluster", "n", "came"), *_told(document["clusters"])])]
     left = [f"  {LEFT_OUT[reason]}: {n}" for reason, n in document["left_out"].items() if n]
     lines += ["", "Left out", *left] if left else []
     pairs = document["model_and_market"]
@@ -37,18 +38,19 @@ def _pairs(pairs: Mapping[str, Any]) -> Iterator[str]:
         yield from ("", f"{rung['rung']}, settled pairs: {rung['pairs']}")
         if rung["scores"]:
             rows = ((row["forecaster"], *_cells(row)) for row in rung["scores"])
-            yield from _laid_out([("alone", *_HEAD), *rows])
+            yield from aligned([("alone", *_HEAD), *rows])
             yield from _beside(rung)
-        yield from _laid_out([("pool", "weight", "before any pair"), *_weights(rung["pool"])])
+        yield from aligned([("pool", "weight", "before any pair"), *_weights(rung["pool"])])
         if rung["pool_with_base_rate"]:
             head = ("pool with the base rate", "weight", "before any pair")
-            yield from _laid_out([head, *_weights(rung["pool_with_base_rate"])])
+            yield from aligned([head, *_weights(rung["pool_with_base_rate"])])
     for leg in pairs["legs"]:
-        outcome = {None: "open", 1.0: "YES", 0.0: "NO"}[leg["outcome"]]
+        outcome = {None: "not decided", 1.0: "YES", 0.0: "NO"}[leg["outcome"]]
         yield from ("", f"{leg['mapping']}: {leg['contract']} by {leg['by'][:10]}, {outcome}")
         names = sorted({name for at in leg["series"] for name in at["worth"]})
-        rows = ((at["origin"][:10], *(_share(p) for p in _prices(at, names))) for at in leg["series"])
-        yield from _laid_out([("as of", "market", *names), *rows])
+        told = ((at["origin"][:10], at["market"], *(at["worth"].get(name) for name in names)) for at in leg["series"])
+        rows = ((day, *map(_share, values)) for day, *values in told)
+        yield from aligned([("as of", "market", *names), *rows])
 
 
 def _beside(rung: Mapping[str, Any]) -> Iterator[str]:
@@ -74,11 +76,6 @@ def _weights(pool: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             f"{own['mean']:.2f} ({own['lower']:.2f} to {own['upper']:.2f})",
             f"{own['prior_mean']:.2f} ({own['prior_lower']:.2f} to {own['prior_upper']:.2f})",
         )
-
-
-def _prices(at: Mapping[str, Any], names: Sequence[str]) -> Iterator[float | None]:
-    yield at["market"]
-    yield from (at["worth"].get(name) for name in names)
 
 
 def _share(p: float | None) -> str:
@@ -108,10 +105,3 @@ def _with_interval(row: Mapping[str, Any], score: str) -> str:
 def _told(clusters: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
     for row in clusters:
         yield row["cluster"], str(row["n"]), str(row["came"])
-
-
-def _laid_out(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Align the columns of a table."""
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    for row in rows:
-        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

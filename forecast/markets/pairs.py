@@ -54,8 +54,11 @@ def valued_legs(case: Case, curves: pd.DataFrame, *, when: datetime, rules: Rule
     Raises
     ------
     ScoreError
-        A curve lacks a week.
+        A curve lacks a week, or origins have no zone.
     """
+    if not isinstance(curves["origin"].dtype, pd.DatetimeTZDtype):
+        message = "curves of the backtest, column 'origin': needs times with a zone; run the backtest again"
+        raise ScoreError(message)
     usable = curves[curves["gate"].ne("fail") & (curves["origin"] <= when)]
     market = _Market(
         {(c.venue, c.id): c for c in contracts_as_of(case, when)}, quotes_as_of(case, when), load_mappings(case), rules
@@ -75,7 +78,8 @@ def valued_legs(case: Case, curves: pd.DataFrame, *, when: datetime, rules: Rule
 def settled_pairs(valued: pd.DataFrame, rung: str, *, base_rate: bool = False) -> pd.DataFrame:
     """Return the scored rows of a rung and of the market, forecaster by forecaster, on what is settled.
 
-    A contract that two mappings name is one question, worth to the model the mean of what both say.
+    A contract that two mappings name is one question, worth to the model the mean of what both say. All rows are
+    labelled reconstructed, the market's with them: its prices were public, but the pairs were made afterwards.
 
     Parameters
     ----------

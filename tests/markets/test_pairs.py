@@ -122,7 +122,9 @@ def test_failed_fits_and_deadlines_past_the_last_week_are_left_out(case: Case, m
     assert len(valued) == 1
 
 
-def test_a_curve_that_lacks_a_week_is_refused(case: Case) -> None:
+def test_a_curve_that_lacks_a_week_or_a_zone_is_refused(case: Case) -> None:
     curves = curves_of(case.id, "pact", origins=("2020-06-04",), rungs={"R3": 0.01})
     with pytest.raises(ScoreError, match="R3 as of 2020-06-04: pact lacks a week"):
         valued_legs(case, curves[curves["week"] != 3], when=LATER)
+    with pytest.raises(ScoreError, match="column 'origin': needs times with a zone"):
+        valued_legs(case, curves.assign(origin="2020-06-04"), when=LATER)
