@@ -138,8 +138,11 @@ def run_case(  # noqa: PLR0913  # the options of `forecast run`, by name
     A leverage rung that cannot be published gives way to the next one down, and the document, and so the report, says
     which did and why. Rungs without latents do not give way: when their gate fails nothing is published.
     """
+    from forecast.markets.compare import check_markets
+
     say = say or _silent
     open_ledger(db)  # a ledger that cannot be used is better known now than after the fit
+    check_markets(case)  # and so are market tables with a mistake
     fallbacks: list[Fallback] = []
     for name in (rung, *_below(rung)):
         last = get_rung(name).latent is None
@@ -209,14 +212,15 @@ def finish(  # the options of `forecast run`, by name
 
 
 def _beside_markets(outlook: Outlook) -> dict[str, Any]:
-    """Return the comparison with the markets as the document's ``markets``; nothing if none was quoted by then."""
+    """Return the comparison with the markets as the document's ``markets``; nothing if none open was quoted by then."""
     from forecast.markets.compare import compare, is_priced
     from forecast.markets.curves import curves_of_outlook
 
     case, when = outlook.fit.history.case, outlook.fit.history.vintage.instant
     if not is_priced(case, when):
         return {}
-    return {"markets": compare(case, when=when, model=curves_of_outlook(outlook))}
+    compared = compare(case, when=when, model=curves_of_outlook(outlook))
+    return {"markets": compared} if compared["mappings"] else {}
 
 
 def _track_record(outlook: Outlook, ledger: Ledger) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from hypothesis import settings
 from forecast.case import Case, load_case
 from forecast.observations import Vintage, as_of
 from forecast.observations.tables import BREAKDOWN_COLUMNS, EPISODE_COLUMNS, OBSERVATION_COLUMNS
+from tests.servers import any_ledger, new_database, server  # noqa: F401  # fixtures, for the ledger and the archive
 
 # Times vary with the machine's load, examples must not: a failure in CI has to repeat at a desk.
 settings.register_profile("tests", deadline=None, derandomize=True, max_examples=40)

@@ -280,6 +280,24 @@ def test_a_ledger_that_cannot_be_used_stops_a_run_before_it_samples(
         run_case(us_iran, out=tmp_path / "out", command="test", db=f"sqlite:///{tmp_path}/notes.txt")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("data/contracts.csv", "venue,id\n", "the columns must be"),
+        ("data/quotes.csv", "venue,contract\n", "the columns must be"),
+        ("markets.toml", "[[mappings]]\nid = 3\n", "field 'mappings.3.id'"),
+    ],
+)
+def test_market_tables_with_a_mistake_stop_a_run_before_it_samples(
+    tiny_case: TinyCase, monkeypatch: pytest.MonkeyPatch, name: str, text: str, message: str
+) -> None:
+    monkeypatch.setattr("forecast.run.fit_case", lambda *_, **__: pytest.fail("the run went on to sample"))
+    case = tiny_case.write()
+    (case.folder / name).write_text(text, encoding="utf-8")
+    with pytest.raises(ForecastError, match=message):
+        run_case(case, out=case.folder / "out", command="test")
+
+
 # --- a run that must not publish -------------------------------------------------------------------------------------
 
 

@@ -3,10 +3,24 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from forecast.cli.shared import aligned
 from forecast.outlook.words import percent
 
-_HEAD = ("by", "price", "curve", "band", "worth", "stands", "market: our event", "model: our event", "gap", "pool")
+_HEAD = (
+    "by",
+    "price",
+    "recalibrated",
+    "curve",
+    "band",
+    "worth",
+    "stands",
+    "market: our event",
+    "model: our event",
+    "gap",
+    "pool",
+)
 _LEGEND = (
+    "recalibrated: what YES at such a price has been worth, by the case's settled contracts, with an 80 % interval.",
     "price: of YES. curve: the ladder made monotone. worth: what YES is worth if the model is right about our event.",
     "stands: that worth against the band of the contract's book. gap: model less market, for our event.",
 )
@@ -39,10 +53,7 @@ def _mapping(mapping: Mapping[str, Any], with_base: bool) -> Iterator[str]:  # n
         f"{percent(mapping['yes_if_not']['mean'])} if not (put down on {mapping['stated_on']}{hindsight})"
     )
     head = [*_HEAD, "base"] if with_base else [*_HEAD]
-    rows = [head, *(_row(mapping, leg, with_base) for leg in mapping["legs"])]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
-    for row in rows:
-        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from aligned([head, *(_row(mapping, leg, with_base) for leg in mapping["legs"])])
     told = [leg["verdict"] for leg in mapping["legs"] if leg["verdict"] in {"inside", "above", "below"}]
     if told:
         outside = len(told) - told.count("inside")
@@ -77,6 +88,7 @@ def _row(mapping: Mapping[str, Any], leg: Mapping[str, Any], with_base: bool) ->
     cells = [
         leg["by"][:10],
         _number(leg["price"]),
+        _with_interval(leg["recalibrated"]),
         _number(monotone.get(leg["by"])),
         _span(leg["band"]),
         _number(leg["worth"]["value"] if leg["worth"] else None),

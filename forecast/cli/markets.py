@@ -1,4 +1,4 @@
-"""``forecast markets``: search, show and pull from the venues; list the mappings; compare a model with the prices."""
+"""``forecast markets``: search, show and pull from the venues; list the mappings; compare with a model; score."""
 
 import argparse
 from pathlib import Path
@@ -9,6 +9,8 @@ from forecast.cli.shared import add_db, add_json, progress, show
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    import pandas as pd
 
     from forecast.case import Case
     from forecast.markets.curves import ModelCurves
@@ -25,6 +27,7 @@ def add_markets(commands: Any) -> None:
     _add_venues(actions)
     _add_map(actions)
     _add_compare(actions)
+    _add_score(actions)
 
 
 def _add_venues(actions: Any) -> None:
@@ -65,11 +68,29 @@ def _add_compare(actions: Any) -> None:
     model.add_argument("--outlook", type=Path, metavar="FILE", help="an outlook.json made at that as-of time")
     model.add_argument("--rung", metavar="R", help="the model to fit, if there is no outlook (default: R3)")
     compare.add_argument("--base-rate", type=Path, metavar="FILE", help="an outlook.json of R0, to be shown beside")
+    compare.add_argument(
+        "--backtest", type=Path, metavar="DIR", help="a finished backtest, to fit the pool's weights on what is settled"
+    )
     compare.add_argument("--seed", type=int, metavar="N", help="seed of sampling and simulation")
     compare.add_argument("--draws", type=int, metavar="N", help="draws per chain (default: 1000)")
     compare.add_argument("--priors", type=Path, metavar="DIR", help="folder of prior files (default: the shipped ones)")
     add_json(compare)
     compare.set_defaults(action=_compare)
+
+
+def _add_score(actions: Any) -> None:
+    score = actions.add_parser("score", help="how the prices of settled contracts turned out, offline")
+    score.add_argument("case", help="a shipped case or the path of a case folder")
+    score.add_argument(
+        "--as-of",
+        metavar="TIME",
+        help="what was public by a date (its end, UTC) or a time with zone; default: end of data",
+    )
+    score.add_argument(
+        "--backtest", type=Path, metavar="DIR", help="a finished backtest, to hold its rungs against the prices"
+    )
+    add_json(score)
+    score.set_defaults(action=_score)
 
 
 def _search(arguments: argparse.Namespace) -> int:
@@ -214,22 +235,44 @@ def _compare(arguments: argparse.Namespace) -> int:
     from forecast.cli.comparison import comparison_lines
     from forecast.markets.compare import compare, needs_quotes
     from forecast.markets.curves import read_curves
+    from forecast.markets.scored import fitted_pool
+    from forecast.models import DEFAULT_RUNG
 
     case = load_case(arguments.case)
     given = read_curves(arguments.outlook) if arguments.outlook is not None else None
     when = given.as_of if given is not None and arguments.as_of is None else _instant(case, arguments.as_of)
     needs_quotes(case, when)  # known before the minutes of a fit
     base = read_curves(arguments.base_rate) if arguments.base_rate is not None else None
-    model = given or _fitted(case, when, arguments)
-    document = compare(case, when=when, model=model, base_rate=base)
+    rung = given.rung if given is not None else arguments.rung or DEFAULT_RUNG
+    curves = _backtest(case, arguments)
+    pool = fitted_pool(case, curves, rung=rung, when=when) if curves is not None else None
+    model = given or _fitted(case, when, rung, arguments)
+    document = compare(case, when=when, model=model, base_rate=base, pool=pool)
     show(document, comparison_lines(document), arguments.json)
     return GATE_FAILED if model.gate == "fail" else 0
 
 
-def _fitted(case: "Case", when: "datetime", arguments: argparse.Namespace) -> "ModelCurves":
+def _score(arguments: argparse.Namespace) -> int:
+    from forecast.case import load_case
+    from forecast.cli.market_scores import score_lines
+    from forecast.markets.scored import market_scores
+
+    case = load_case(arguments.case)
+    document = market_scores(case, when=_instant(case, arguments.as_of), curves=_backtest(case, arguments))
+    show(document, score_lines(document), arguments.json)
+    return 0
+
+
+def _backtest(case: "Case", arguments: argparse.Namespace) -> "pd.DataFrame | None":
+    """Read the curves of the backtest that was named; None if none was."""
+    from forecast.evaluation.reconstructed import read_tables
+
+    return read_tables(arguments.backtest, case=case.id).curves if arguments.backtest is not None else None
+
+
+def _fitted(case: "Case", when: "datetime", rung: str, arguments: argparse.Namespace) -> "ModelCurves":
     from forecast.inference import Settings
     from forecast.markets.curves import curves_of_outlook
-    from forecast.models import DEFAULT_RUNG
     from forecast.outlook import build_outlook
     from forecast.run import fit_case
 
@@ -237,7 +280,7 @@ def _fitted(case: "Case", when: "datetime", arguments: argparse.Namespace) -> "M
     fitted = fit_case(
         case,
         when=when.isoformat(),
-        rung=arguments.rung or DEFAULT_RUNG,
+        rung=rung,
         settings=Settings(**{k: v for k, v in given.items() if v is not None}),
         priors_folder=arguments.priors,
         say=progress,

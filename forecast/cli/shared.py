@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -33,6 +34,13 @@ def as_date(text: str) -> date:
 def show(data: Any, lines: list[str], as_json: bool) -> None:  # noqa: FBT001 - a two-way printer
     """Print results: JSON for a machine, lines for people."""
     print(json.dumps(data, indent=1, ensure_ascii=False) if as_json else "\n".join(lines))
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lay the rows of a table out, indented, its columns aligned to the left."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    for row in rows:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def progress(line: str) -> None:

@@ -15,12 +15,11 @@ from numpy.typing import ArrayLike
 
 from forecast.errors import ScoreError
 from forecast.evaluation.checks import check_outcomes, check_probabilities
+from forecast.evaluation.logistic import logistic_posterior
 from forecast.evaluation.resampling import INTERVAL, SEED, interval
 from forecast.evaluation.scores import FLOOR, clip
 
 SIMULATIONS = 1000
-GRID = 161
-GRID_REACH = 6.0
 PRIOR_BIAS = (0.0, 1.0)
 PRIOR_SLOPE = (1.0, 1.0)
 
@@ -189,19 +188,15 @@ def two_parameter_check(
     p, y = _checked(probability, outcome)
     q = clip(p, floor)
     x = np.log(q) - np.log1p(-q)
-    mode, scale = _mode(x, y, worth)
-    bias = mode[0] + scale[0] * np.linspace(-GRID_REACH, GRID_REACH, GRID)
-    slope = mode[1] + scale[1] * np.linspace(-GRID_REACH, GRID_REACH, GRID)
-    logp = np.stack([_log_posterior(np.full(GRID, a), slope, x, y, worth) for a in bias])
-    weight = np.exp(logp - logp.max())
-    weight /= weight.sum()
-    by_bias, by_slope = weight.sum(axis=1), weight.sum(axis=0)
+    found = logistic_posterior(
+        np.stack([np.ones_like(x), x], axis=1), y, weight=np.full(len(x), worth), prior=(PRIOR_BIAS, PRIOR_SLOPE)
+    )
     return TwoParameterCheck(
-        float(by_bias @ bias),
-        *_bounds(bias, by_bias),
-        float(by_slope @ slope),
-        *_bounds(slope, by_slope),
-        overconfident=_mass_below(1.0, slope, by_slope),
+        found.mean(0),
+        *found.bounds(0),
+        found.mean(1),
+        *found.bounds(1),
+        overconfident=found.below(1, 1.0),
         clipped=int((q != p).sum()),
     )
 
@@ -264,54 +259,3 @@ def _simulated(p: np.ndarray, clusters: Sequence[str] | np.ndarray | None, simul
     _, code = np.unique(ids, return_inverse=True)
     uniform = np.random.default_rng(seed).random((simulations, int(code.max()) + 1))
     return (uniform[:, code] < p).astype(float)
-
-
-def _log_posterior(a: np.ndarray, b: np.ndarray, x: np.ndarray, y: np.ndarray, worth: float) -> np.ndarray:
-    """Log posterior up to a constant [point]."""
-    fit = a * y.sum() + b * (x @ y) - np.logaddexp(0, a[:, None] + b[:, None] * x).sum(axis=1)
-    return np.asarray(worth * fit - _half_square(a, PRIOR_BIAS) - _half_square(b, PRIOR_SLOPE))
-
-
-def _half_square(value: np.ndarray, prior: tuple[float, float]) -> np.ndarray:
-    return np.asarray(0.5 * ((value - prior[0]) / prior[1]) ** 2)
-
-
-def _mode(x: np.ndarray, y: np.ndarray, worth: float) -> tuple[np.ndarray, np.ndarray]:
-    """Mode of the posterior and its standard deviations by Laplace; log-concave, so Newton's steps find it."""
-    from scipy.optimize import minimize
-
-    design = np.stack([np.ones_like(x), x], axis=1)
-    precision = np.array([PRIOR_BIAS[1], PRIOR_SLOPE[1]]) ** -2
-    centre = np.array([PRIOR_BIAS[0], PRIOR_SLOPE[0]])
-
-    def rate(t: np.ndarray) -> np.ndarray:
-        return np.asarray(0.5 * (1 + np.tanh(design @ t / 2)))
-
-    def gradient(t: np.ndarray) -> np.ndarray:
-        return np.asarray(worth * design.T @ (rate(t) - y) + precision * (t - centre))
-
-    def hessian(t: np.ndarray) -> np.ndarray:
-        weight = rate(t) * (1 - rate(t))
-        return np.asarray(worth * (design.T * weight) @ design + np.diag(precision))
-
-    found = minimize(
-        lambda t: -_log_posterior(t[:1], t[1:], x, y, worth)[0],
-        centre,
-        jac=gradient,
-        hess=hessian,
-        method="trust-exact",
-    ).x
-    return found, np.sqrt(np.diag(np.linalg.inv(hessian(found))))
-
-
-def _bounds(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
-    """Central 90 % of a density on an even grid."""
-    step = values[1] - values[0]
-    upto = np.cumsum(weight)
-    lower, upper = np.interp([(1 - INTERVAL) / 2, (1 + INTERVAL) / 2], upto, values + step / 2)
-    return float(lower), float(upper)
-
-
-def _mass_below(value: float, values: np.ndarray, weight: np.ndarray) -> float:
-    step = values[1] - values[0]
-    return float(np.interp(value, values + step / 2, np.cumsum(weight), left=0.0, right=1.0))

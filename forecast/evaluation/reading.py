@@ -38,7 +38,7 @@ def readings(part: Mapping[str, Any], *, reference: str) -> list[str]:
         return [f"None of {counts['forecasts']} forecasts is settled yet: nothing is shown about skill or calibration."]
     lines = [
         (
-            f"{counts['settled']} of {counts['forecasts']} forecasts are settled, by {_events(part['clusters'])}. "
+            f"{counts['settled']} of {counts['forecasts']} forecasts are settled, by {events(part['clusters'])}. "
             "Questions that one event settles are one piece of evidence, not many."
         )
     ]
@@ -59,7 +59,8 @@ def readings(part: Mapping[str, Any], *, reference: str) -> list[str]:
     return [*lines, *_skills(part, reference), *_tempo(part), *_calibrations(part), *_revisions(part)]
 
 
-def _events(clusters: int) -> str:
+def events(clusters: int) -> str:
+    """Say how many clusters there are."""
     return "one event or quiet year" if clusters == 1 else f"{clusters} events and quiet years"
 
 

@@ -112,11 +112,11 @@ def track_record(
         "meaning": MEANING,
         **parts,
     }
-    plain: dict[str, Any] = _plain(document)
+    shown: dict[str, Any] = plain(document)
     for label in parts:
-        if plain[label] is not None:
-            plain[label]["reading"] = readings(plain[label], reference=REFERENCE)
-    return plain
+        if shown[label] is not None:
+            shown[label]["reading"] = readings(shown[label], reference=REFERENCE)
+    return shown
 
 
 def short_record(published: Published, *, known_at: datetime) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def short_record(published: Published, *, known_at: datetime) -> dict[str, Any]:
     known_at
         The report's as-of time.
     """
-    part = _plain(_published_part(published, {}, hierarchical=False))
+    part = plain(_published_part(published, {}, hierarchical=False))
     kept = {name: part[name] for name in ("counts", "clusters", "overall")}
     kept |= {"ordered": {name: part["ordered"][name] for name in ("outcomes", "overall")}}
     kept |= {"misses": part["misses"][:SHORT_MISSES], "reading": readings(part, reference=REFERENCE)}
@@ -393,12 +393,12 @@ def _disputes(published: Published) -> dict[str, Any]:
 # --- plain values -----------------------------------------------------------------------------------------------------
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Plain Python values throughout: floats to six decimals, what is not a number or missing as None, times as ISO."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, (bool, str, np.bool_)) or value is None:
         return value if not isinstance(value, np.bool_) else bool(value)
     if isinstance(value, (int, np.integer)) and value is not pd.NaT:

@@ -16,7 +16,8 @@ import numpy as np
 
 from forecast.case import Case
 from forecast.errors import AsOfError, DataError
-from forecast.evaluation.scores import FLOOR, clip
+from forecast.evaluation.reading import LEAST_CLUSTERS, events
+from forecast.evaluation.scores import FLOOR
 from forecast.markets.curves import ModelCurves
 from forecast.markets.implied import Implied, Rules, implied_probability
 from forecast.markets.ladder import Curve
@@ -29,24 +30,40 @@ from forecast.markets.mapping import (
     quoted_curve,
     unmapped,
 )
-from forecast.markets.tables import contracts_as_of, latest_quotes, quotes_as_of
+from forecast.markets.pooling import MODEL_WEIGHT, Pool, log_pool
+from forecast.markets.recalibrate import INTERVAL as CALIBRATED
+from forecast.markets.recalibrate import Recalibration, recalibration
+from forecast.markets.settled import settled_of
+from forecast.markets.tables import STALE, contracts_as_of, latest_quotes, quotes_as_of
 from forecast.markets.venue import Contract, Quote
 from forecast.outlook.document import rounded
 
 SCHEMA = "forecast-markets/1"
-MODEL_WEIGHT = 0.5
-STALE = timedelta(days=7)
 _WEEK = timedelta(weeks=1)
 _MOST_POINTS = 120  # of a curve on its weekly grid
 
 NOTES = (
     "Inside the band nobody with the model's probability would gain by taking a side of the book, fees counted.",
     "The band is held against the contract's worth if the model is right about our event.",
+    "The recalibrated price is what such prices have been worth, by the settled contracts, with its 80 % interval.",
     "The market's probability of our event is a median under the mapping's beliefs, with its 80 % interval.",
     "The gap is the model's mean less that median; its interval is the market's, not the model's.",
-    "The pool is logarithmic with equal weights, fixed beforehand and not fitted. It is not a third source.",
     "A price is what others would trade at. Nothing here is advice to trade.",
 )
+
+
+def check_markets(case: Case) -> None:
+    """Read a case's mappings, contracts and quotes whole, so that a mistake in them is known before anything costly.
+
+    Raises
+    ------
+    CaseError
+        ``markets.toml`` breaks a rule; file and entry are named.
+    DataError
+        A table breaks a rule; file, row and field are named.
+    """
+    load_mappings(case)
+    quotes_as_of(case, case.coded_until)
 
 
 def is_priced(case: Case, when: datetime) -> bool:
@@ -65,7 +82,13 @@ def needs_quotes(case: Case, when: datetime) -> None:
 
 
 def compare(
-    case: Case, *, when: datetime, model: ModelCurves, base_rate: ModelCurves | None = None, rules: Rules | None = None
+    case: Case,
+    *,
+    when: datetime,
+    model: ModelCurves,
+    base_rate: ModelCurves | None = None,
+    rules: Rules | None = None,
+    pool: Pool | None = None,
 ) -> dict[str, Any]:
     """Hold a model against every mapped contract that was quoted by an instant.
 
@@ -81,6 +104,8 @@ def compare(
         Those of a base rate, likewise.
     rules
         Which price of a quote is believed.
+    pool
+        Weights of model and market, the model first, fitted on what was settled by that time; by default one half each.
 
     Returns
     -------
@@ -99,34 +124,9 @@ def compare(
         if curves is not None:
             _check_same(case, when, curves)
     needs_quotes(case, when)
-    setting = _Setting(when, model, base_rate, rules or Rules())
-    quotes = latest_quotes(quotes_as_of(case, when))
-    contracts = {(c.venue, c.id): c for c in contracts_as_of(case, when)}
-    mappings = load_mappings(case)
-    compared = [_mapping(m, contracts, quotes, setting) for m in mappings]
-    left = [c for c in unmapped(list(contracts.values()), mappings) if _over(c, c.deadline, when) is None]
-    return rounded(
-        {
-            "schema": SCHEMA,
-            "case": case.id,
-            "as_of": _stamp(when),
-            **_terms(setting),
-            "mappings": [m for m in compared if m["legs"]],
-            "not_compared": [_left(m) for m in compared if not m["legs"]],
-            "unmapped": [_unmapped(c, quotes.get((c.venue, c.id))) for c in left],
-            "notes": list(NOTES),
-        }
-    )
-
-
-def log_pool(first: float, second: float, *, weight: float = MODEL_WEIGHT) -> float:
-    """Return the logarithmic pool of two probabilities of one event, p^w q^(1 - w) normalised (Genest and Zidek, 1986).
-
-    Probabilities nearer than ``FLOOR`` to 0 or 1 are moved there first: otherwise one of them alone would decide.
-    """
-    p, q = clip(np.array([first, second]), FLOOR)
-    logit = weight * np.log(p / (1 - p)) + (1 - weight) * np.log(q / (1 - q))
-    return float(1 / (1 + np.exp(-logit)))
+    rules, listed, quoted = rules or Rules(), contracts_as_of(case, when), quotes_as_of(case, when)
+    corrected = recalibration(settled_of(listed, quoted, case=case.id, rules=rules).table)
+    return _document(case, listed, quoted, _Setting(when, model, base_rate, rules, corrected, pool))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,32 @@ class _Setting:
     model: ModelCurves
     base_rate: ModelCurves | None
     rules: Rules
+    recalibration: Recalibration
+    pool: Pool | None
+
+    @property
+    def model_weight(self) -> float:
+        return MODEL_WEIGHT if self.pool is None else self.pool.weights[0].mean
+
+
+def _document(case: Case, listed: list[Contract], quoted: list[Quote], setting: _Setting) -> dict[str, Any]:
+    quotes, contracts = latest_quotes(quoted), {(c.venue, c.id): c for c in listed}
+    mappings, terms, when = load_mappings(case), _terms(setting), setting.when
+    compared = [_mapping(m, contracts, quotes, setting) for m in mappings]
+    left = [c for c in unmapped(listed, mappings) if _over(c, c.deadline, when) is None]
+    document: dict[str, Any] = rounded(
+        {
+            "schema": SCHEMA,
+            "case": case.id,
+            "as_of": _stamp(when),
+            **terms,
+            "mappings": [m for m in compared if m["legs"]],
+            "not_compared": [_left(m) for m in compared if not m["legs"]],
+            "unmapped": [_unmapped(c, quotes.get((c.venue, c.id))) for c in left],
+            "notes": [*NOTES, *(terms[part]["reading"] for part in ("pool", "recalibration"))],
+        }
+    )
+    return document
 
 
 def _terms(setting: _Setting) -> dict[str, Any]:
@@ -151,7 +177,50 @@ def _terms(setting: _Setting) -> dict[str, Any]:
             "freshest_trade_hours": rules.freshest / timedelta(hours=1),
             "yearly_rate": 0.0,
         },
-        "pool": {"kind": "log", "model_weight": MODEL_WEIGHT, "market_weight": 1 - MODEL_WEIGHT, "floor": FLOOR},
+        "recalibration": _recalibration(setting.recalibration),
+        "pool": _pool(setting),
+    }
+
+
+def _pool(setting: _Setting) -> dict[str, Any]:
+    """Say by which weights model and market are pooled, and on what these rest."""
+    weight, pool = setting.model_weight, setting.pool
+    told = {"kind": "log", "model_weight": weight, "market_weight": 1 - weight, "floor": FLOOR}
+    source = "It is not a third source."
+    if pool is None:
+        reading = f"The pool is logarithmic with equal weights, fixed beforehand and not fitted. {source}"
+        return told | {"fitted": None, "reading": reading}
+    own = pool.weights[0]
+    reading = (
+        f"The pool is logarithmic. The model's weight, {own.mean:.2f} (90 % interval {own.lower:.2f} to "
+        f"{own.upper:.2f}), is fitted on {pool.n} settled contracts; before them it was {own.prior_mean:.2f} "
+        f"({own.prior_lower:.2f} to {own.prior_upper:.2f}). {source}"
+    )
+    if pool.clusters < LEAST_CLUSTERS:
+        reading += f" With fewer than {LEAST_CLUSTERS} events nothing is shown of what the weights should be."
+    fitted = {"n": pool.n, "clusters": pool.clusters, "n_eff": pool.n_eff}
+    return told | {"fitted": fitted | _interval(own.mean, own.lower, own.upper), "reading": reading}
+
+
+def _recalibration(found: Recalibration) -> dict[str, Any]:
+    """Say what prices were put right by, and on what that rests."""
+    posterior = found.posterior
+    if not found.n:
+        reading = (
+            "No contract had been settled by then, so prices are put right by the prior alone, which believes them."
+        )
+    else:
+        reading = f"Prices are put right by {found.n} settled contracts of the case, by {events(found.clusters)}."
+        if found.clusters < LEAST_CLUSTERS:
+            reading += " So few events show no bias of prices, nor that there is none."
+    return {
+        "n": found.n,
+        "clusters": found.clusters,
+        "n_eff": found.n_eff,
+        "shift": _interval(posterior.mean(0), *posterior.bounds(0, CALIBRATED)),
+        "slope": _interval(posterior.mean(1), *posterior.bounds(1, CALIBRATED)),
+        "interval": CALIBRATED,
+        "reading": reading,
     }
 
 
@@ -230,13 +299,16 @@ def _leg(
     base = setting.base_rate.by(mapping.event, leg.by) if setting.base_rate is not None else None
     event = implied_event_probability(implied, mapping) if implied.probability is not None else None
     has_book = quote.bid is not None or quote.ask is not None
-    worth = [_worth(mapping, x) for x in model] if model is not None else None
+    worth = [mapping.worth(x) for x in model] if model is not None else None
     return {
         "contract": leg.contract,
         "url": contract.url,
         "by": _stamp(leg.by),
         **_quoted(quote, setting.when),
         "price": implied.probability,
+        "recalibrated": _interval(*setting.recalibration.at(implied.probability))
+        if implied.probability is not None
+        else None,
         "method": implied.method,
         "band": {"lower": implied.lower, "upper": implied.upper} if has_book else None,
         "market": _interval(event.median, event.lower, event.upper) if event is not None else None,
@@ -249,7 +321,9 @@ def _leg(
         "beyond_basis_risk": not event.lower <= model[0] <= event.upper
         if model is not None and event is not None
         else None,
-        "pool": log_pool(model[0], event.median) if model is not None and event is not None else None,
+        "pool": log_pool(model[0], event.median, weight=setting.model_weight)
+        if model is not None and event is not None
+        else None,
         "base_rate": base[0] if base is not None else None,
         "notes": list(_leg_notes(leg, quote, implied, event.note if event is not None else "", setting)),
     }
@@ -297,11 +371,6 @@ def _verdict(worth: float | None, implied: Implied | None) -> str:
     return "inside"
 
 
-def _worth(mapping: Mapping, event: float) -> float:
-    """Return what the contract is worth if our event has this probability."""
-    return event * mapping.yes_if_event.mean + (1 - event) * mapping.yes_if_not.mean
-
-
 def _curve(curve: Curve, mapping: Mapping, setting: _Setting) -> dict[str, Any]:
     """Lay a ladder out: its legs made monotone, and by week and leg beside the model."""
     days = np.union1d(np.arange(0, min(curve.days[-1], 7.0 * _MOST_POINTS), 7.0), curve.days)
@@ -330,7 +399,7 @@ def _curve(curve: Curve, mapping: Mapping, setting: _Setting) -> dict[str, Any]:
 
 def _own_terms(mapping: Mapping, event: float) -> float:
     """Return what the side of the contract that a ladder's curve follows is worth: NO where it pays on absence."""
-    worth = _worth(mapping, event)
+    worth = mapping.worth(event)
     return worth if mapping.pays_on == "occurrence" else 1 - worth
 
 

@@ -105,6 +105,10 @@ class Mapping(BaseModel):
         """Whether the beliefs are meant for quotes of that instant."""
         return self.until is None or when.astimezone(UTC).date() <= self.until
 
+    def worth(self, event: float) -> float:
+        """Return what the contract is worth if our event has this probability: x E s + (1 - x) E f."""
+        return event * self.yes_if_event.mean + (1 - event) * self.yes_if_not.mean
+
     @property
     def is_ladder(self) -> bool:
         """Whether it has several legs."""

@@ -8,7 +8,7 @@ data does not know them.
 import csv
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,6 +23,8 @@ from forecast.observations import parse_instant
 
 CONTRACTS = "data/contracts.csv"
 QUOTES = "data/quotes.csv"
+STALE = timedelta(days=7)
+"""A quote older than this may not be what a contract still stands at."""
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 _NEVER = datetime.min.replace(tzinfo=UTC)

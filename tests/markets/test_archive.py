@@ -15,7 +15,7 @@ from forecast.errors import VenueError
 from forecast.ledger import Ledger, open_ledger
 from forecast.ledger.database import reading
 from forecast.markets import pull as pulling
-from forecast.markets.archive import ANSWERS, RULES, SNAPSHOTS, Snapshot, body_of, keep
+from forecast.markets.archive import ANSWERS, METADATA, RULES, SNAPSHOTS, Snapshot, body_of, keep
 from forecast.markets.http import Client
 from forecast.markets.pull import pull
 from forecast.markets.venue import Contract, Fees, Quote, Raw
@@ -70,11 +70,31 @@ def test_changed_rules_raise_an_alert_once_and_both_texts_stay(ledger: Ledger) -
 
 
 @pytest.mark.parametrize("table", ["market_answers", "market_snapshots", "market_rules"])
-@pytest.mark.parametrize("statement", ["UPDATE {} SET rowid = rowid", "DELETE FROM {}"])
-def test_nothing_can_be_overwritten(ledger: Ledger, table: str, statement: str) -> None:
+@pytest.mark.parametrize("statement", ["UPDATE {} SET {} = {}", "DELETE FROM {}"])
+def test_nothing_can_be_overwritten(any_ledger: Ledger, table: str, statement: str) -> None:
+    keep(any_ledger, [("kalshi", Raw.of("u", AT, 200, b"x"))], [Snapshot(CONTRACT, QUOTE)])
+    column = {"market_rules": "text"}.get(table, "venue")
+    with pytest.raises(sa.exc.DBAPIError, match="append-only"), any_ledger.engine.begin() as connection:
+        connection.exec_driver_sql(statement.format(table, column, column))
+    assert len(rows(any_ledger, METADATA.tables[table])) == 1
+
+
+@pytest.mark.postgres
+def test_a_server_does_not_empty_a_table_either(new_database: Callable[[], str]) -> None:
+    ledger = open_ledger(new_database())
     keep(ledger, [("kalshi", Raw.of("u", AT, 200, b"x"))], [Snapshot(CONTRACT, QUOTE)])
-    with pytest.raises(sa.exc.IntegrityError, match="append-only"), ledger.engine.begin() as connection:
-        connection.exec_driver_sql(statement.format(table))
+    for table in METADATA.tables:
+        with pytest.raises(sa.exc.DBAPIError, match="append-only"), ledger.engine.begin() as connection:
+            connection.exec_driver_sql(f"TRUNCATE {table}")
+    assert [len(rows(ledger, table)) for table in METADATA.sorted_tables] == [1, 1, 1]
+
+
+def test_a_second_visit_finds_the_tables_and_what_they_hold(any_ledger: Ledger) -> None:
+    body = bytes(range(256))
+    for _ in range(2):
+        keep(any_ledger, [("kalshi", Raw.of("u", AT, 200, body))], [Snapshot(CONTRACT, QUOTE)])
+    assert [body_of(row) for row in rows(any_ledger, ANSWERS)] == [body, body]
+    assert [row["bid"] for row in rows(any_ledger, SNAPSHOTS)] == ["0.130", "0.130"]
 
 
 class Played:

@@ -9,12 +9,18 @@ import pytest
 from forecast.case import Case, load_case
 from forecast.cli import main
 from forecast.errors import AsOfError, DataError
-from forecast.markets.compare import compare, is_priced, log_pool
+from forecast.markets.compare import compare, is_priced
 from forecast.markets.curves import ModelCurve, ModelCurves, curves_of_document, curves_of_outlook, read_curves
-from forecast.observations import parse_instant
+from forecast.markets.pooling import Pool, Weight, log_pool
+from forecast.markets.recalibrate import recalibration
+from forecast.markets.settled import settled_as_of
+from forecast.models import build_history
+from forecast.observations import as_of, parse_instant
 from forecast.outlook import build_outlook
 from forecast.run import _beside_markets
-from tests.markets.conftest import MarketCase
+from tests.conftest import without_episodes
+from tests.markets.conftest import QUOTES_ROWS, MarketCase
+from tests.markets.test_pairs import curves_of, write_backtest
 from tests.models.given import made_up_fit, real_history
 from tests.report.sample import sample_document
 
@@ -132,6 +138,24 @@ def test_nothing_after_the_as_of_time_is_seen(market_case: MarketCase) -> None:
     assert legs[1]["band"]["upper"] == pytest.approx(0.9)
 
 
+def test_prices_are_put_right_by_what_was_settled_before_and_by_the_prior_where_nothing_was(
+    october: dict[str, Any], shipped: Case, market_case: MarketCase
+) -> None:
+    found = recalibration(settled_as_of(shipped, OCTOBER).table)
+    leg = next(x for x in mapping_of(october, "kalshi-agreement")["legs"] if x["by"].startswith("2027-01-01"))
+    value, lower, upper = found.at(0.135)
+    assert leg["recalibrated"] == pytest.approx({"value": value, "lower": lower, "upper": upper}, abs=1e-6)
+    fitted = october["recalibration"]
+    assert (fitted["n"], fitted["clusters"]) == (38, 6)
+    assert "38 settled contracts" in fitted["reading"]
+    assert "show no bias of prices, nor that there is none" in fitted["reading"]
+    case, when = market_case.write(), parse_instant("2020-06-06")
+    early = compare(case, when=when, model=model_of(case.id, when))
+    assert "by the prior alone" in early["recalibration"]["reading"]
+    assert early["recalibration"]["slope"]["value"] == pytest.approx(1)
+    assert [x["recalibrated"] is None for x in early["mappings"][0]["legs"]] == [False, True]  # no price, nothing
+
+
 def test_the_same_inputs_give_the_same_document_in_plain_json(shipped: Case, october: dict[str, Any]) -> None:
     again = compare(shipped, when=OCTOBER, model=model_of("us-iran", OCTOBER))
     assert json.dumps(again, allow_nan=False) == json.dumps(october, allow_nan=False)
@@ -142,6 +166,21 @@ def test_a_base_rate_stands_beside(shipped: Case) -> None:
     found = compare(shipped, when=OCTOBER, model=model_of("us-iran", OCTOBER), base_rate=base)
     leg = found["mappings"][0]["legs"][0]
     assert leg["base_rate"] == pytest.approx(base.by("deal", datetime(2026, 11, 1, 4, tzinfo=UTC))[0], abs=1e-6)  # type: ignore[index]
+
+
+def test_a_fitted_pool_takes_the_place_of_one_half(shipped: Case, october: dict[str, Any]) -> None:
+    model = Weight("R1", 0.2, 0.1, 0.4, 0.5, 0.23, 0.77)
+    market = Weight("market", 0.8, 0.6, 0.9, 0.5, 0.23, 0.77)
+    pool = Pool(3, 2, 1.5, (model, market), 3000.0)
+    found = compare(shipped, when=OCTOBER, model=model_of("us-iran", OCTOBER), pool=pool)
+    leg, equal = (mapping_of(d, "kalshi-agreement")["legs"][0] for d in (found, october))
+    expected = log_pool(leg["model"]["value"], leg["market"]["value"], weight=0.2)
+    assert leg["pool"] == pytest.approx(expected, abs=1e-6) != equal["pool"]
+    assert (found["pool"]["model_weight"], found["pool"]["market_weight"]) == (0.2, 0.8)
+    assert "fitted on 3 settled contracts; before them it was 0.50" in found["notes"][-2]
+    assert "nothing is shown of what the weights should be" in found["notes"][-2]
+    assert october["pool"]["fitted"] is None
+    assert "not fitted" in october["notes"][-2]
 
 
 def test_the_log_pool_is_the_geometric_mean_of_odds() -> None:
@@ -191,6 +230,15 @@ def test_curves_of_an_outlook_are_its_answers_and_a_run_puts_the_comparison_in()
     assert all(leg["public_at"] <= added["as_of"] for leg in legs)
 
 
+def test_where_every_quote_is_of_a_contract_that_is_over_a_run_has_no_section(market_case: MarketCase) -> None:
+    quotes = QUOTES_ROWS[:3]  # of the September contract, settled in August
+    case = without_episodes(market_case.write(quotes=quotes))
+    for day, shown in (("2020-08-20", True), ("2020-08-22", False)):
+        history = build_history(as_of(case, day), plan_weeks=20)
+        outlook = build_outlook(made_up_fit("R0", history))
+        assert bool(_beside_markets(outlook)) is shown
+
+
 def test_a_case_without_quotes_is_compared_with_nothing(market_case: MarketCase) -> None:
     case = market_case.write(quotes=None)
     when = parse_instant("2020-06-06")
@@ -238,8 +286,25 @@ def test_compare_prints_the_ladders_the_rules_and_where_the_model_stands(
     assert "the model stands outside the band on" in out
     assert "threshold: Theirs: the final deal that the June memorandum foresees" in out
     assert "open contracts are not mapped" in out
+    assert "recalibrated" in out
+    assert "Prices are put right by 38 settled contracts of the case" in out
     assert main(["markets", "compare", "us-iran", "--outlook", str(outlook_file), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["schema"] == "forecast-markets/1"
+
+
+def test_compare_fits_the_pool_on_a_backtest_of_the_same_rung(
+    capsys: pytest.CaptureFixture[str], outlook_file: Path, tmp_path: Path
+) -> None:
+    rung = json.loads(outlook_file.read_text())["issue"]["rung"]
+    curves = curves_of("us-iran", "deal_limited", origins=("2026-05-29", "2026-06-05"), rungs={rung: 0.01})
+    command = ["markets", "compare", "us-iran", "--outlook", str(outlook_file), "--json", "--backtest"]
+    assert main([*command, str(write_backtest(tmp_path / "same", curves))]) == 0
+    fitted = json.loads(capsys.readouterr().out)["pool"]["fitted"]
+    assert (fitted["n"], fitted["clusters"]) == (1, 1)
+    assert fitted["value"] < 0.5
+    other = curves.assign(forecaster="R5")
+    assert main([*command, str(write_backtest(tmp_path / "other", other))]) == 2
+    assert f"no forecasts of {rung}, only of R5" in capsys.readouterr().err
 
 
 def test_map_lists_mappings_and_what_nobody_has_mapped(capsys: pytest.CaptureFixture[str]) -> None:

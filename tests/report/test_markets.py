@@ -6,7 +6,7 @@ import pytest
 from forecast.case import load_case
 from forecast.markets.compare import compare
 from forecast.report import render_html, render_markdown
-from forecast.report.markets import fine, market_pictures, points_apart, verdict_counts
+from forecast.report.markets import fine, market_pictures, points_apart, share, span, verdict_counts
 from tests.markets.test_compare import OCTOBER, model_of
 from tests.report.pages import Page
 
@@ -24,10 +24,13 @@ def test_the_page_shows_every_leg_of_every_ladder_with_its_verdict(
     for mapping in section["mappings"]:
         assert mapping["label"] in [e.text for e in page.all("h3", section="markets")]
         for leg in mapping["legs"]:
-            assert any(fine(leg["price"]) in row and leg["verdict"] in row for row in rows), leg
+            told = fine(leg["price"]), share(leg["recalibrated"]), leg["verdict"]
+            assert any(all(part in row for part in told) for row in rows), leg
     assert len(rows) == sum(len(m["legs"]) + 1 for m in section["mappings"])
     assert len(page.all("svg", section="markets")) == 2  # wide and narrow
     assert "Gap, points" in rows[0]
+    assert "Recalibrated" in rows[0]
+    assert section["recalibration"]["reading"] in [e.text for e in page.all("li", section="markets")]
 
 
 def test_markdown_has_the_same_numbers_and_the_monotone_ladder(
@@ -37,6 +40,8 @@ def test_markdown_has_the_same_numbers_and_the_monotone_ladder(
     part = text[text.index("## Beside the markets") :]
     for mapping in section["mappings"]:
         assert verdict_counts(mapping) in part
+        for leg in mapping["legs"]:
+            assert f"| {fine(leg['price'])} | {share(leg['recalibrated'])} ({span(leg['recalibrated'])}) |" in part
         for value in mapping["curve"]["cumulative"] if mapping["pays_on"] == "occurrence" else []:
             assert f"| {fine(value)} |" in part
     assert "51 open contracts are not mapped" in part
