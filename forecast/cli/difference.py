@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from forecast.cli.shared import add_json, show
+from forecast.cli.shared import add_json, aligned, show
 from forecast.outlook.words import percent
 
 
@@ -38,13 +38,13 @@ def difference_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"week to {step['week']}, {step['ladder']}: {_plain(step['from'])} -> {_plain(step['to'])}"
         yield from (f"  {e['date']} {e['id']}: {e['note']}" for e in step["events"])
     yield ""
-    yield from _table(("question", "weeks", "before", "after", "points"), map(_probability, found["probabilities"]))
+    yield from aligned([("question", "weeks", "before", "after", "points"), *map(_probability, found["probabilities"])])
     yield "in brackets 90 % intervals of the probability; ~ is a change no larger than the simulation's own noise"
     if found["leverage"] is None:
         return
     yield ""
-    rows = map(_latent, found["leverage"]["rows"])
-    yield from _table(("leverage", "before", "after", "change", "above zero before", "after"), rows)
+    head = ("leverage", "before", "after", "change", "above zero before", "after")
+    yield from aligned([head, *map(_latent, found["leverage"]["rows"])])
     interval = percent(found["leverage"]["interval"])
     yield f"medians with {interval} intervals; 1 is the usual spread of true leverage, 0 what is usual for the side"
 
@@ -63,12 +63,6 @@ def _latent(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _ends(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     return row["before"], row["after"]
-
-
-def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
-    table = [head, *rows]
-    widths = [max(len(row[k]) for row in table) for k in range(len(head))]
-    return ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table)
 
 
 def _plain(level: str) -> str:
