@@ -231,7 +231,8 @@ def _track_record(outlook: Outlook, ledger: Ledger) -> dict[str, Any]:
     vintage = outlook.fit.history.vintage
     published = read_published(ledger, vintage.case.id, known_at=vintage.instant)
     labels = {q.id: q.label for q in vintage.case.questions}
-    return {"track_record": {"questions": labels, **short_record(published, known_at=vintage.instant)}}
+    found = short_record(published, known_at=vintage.instant, coded_until=vintage.coded_until)
+    return {"track_record": {"questions": labels, **found}}
 
 
 def publish(fitted: Fit, document: Mapping[str, Any], out: Path, ledger: Ledger) -> Appended:

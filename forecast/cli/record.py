@@ -54,6 +54,7 @@ def run_record(arguments: argparse.Namespace) -> int:
         events=_events(case),
         ledger={"length": head.length, "head": head.hash} if head else None,
         made_at=datetime.now(UTC),
+        coded_until=case.coded_until,
         hierarchical=arguments.hierarchical,
     )
     files = _write(document, arguments.out) if arguments.out else []

@@ -34,20 +34,24 @@ def readings(part: Mapping[str, Any], *, reference: str) -> list[str]:
     counts = part["counts"]
     if not counts["forecasts"]:
         return ["No forecasts yet."]
-    if not counts["settled"]:
-        return [f"None of {counts['forecasts']} forecasts is settled yet: nothing is shown about skill or calibration."]
+    scored = counts["settled"] - counts["early"]
+    early = (
+        f"{counts['early']} forecasts are settled by an event before their deadline and are scored once that has "
+        "passed: questions of the same age without an event are still open, and events alone would be scored."
+    )
+    waiting = [early] if counts["early"] else []
+    if not scored:
+        return [
+            f"None of {counts['forecasts']} forecasts can be scored yet: nothing is shown about skill or calibration.",
+            *waiting,
+        ]
     lines = [
         (
-            f"{counts['settled']} of {counts['forecasts']} forecasts are settled, by {events(part['clusters'])}. "
+            f"{scored} of {counts['forecasts']} forecasts are scored, settled by {events(part['clusters'])}. "
             "Questions that one event settles are one piece of evidence, not many."
-        )
+        ),
+        *waiting,
     ]
-    if counts.get("early"):
-        lines.append(
-            f"{counts['early']} of these were settled by an event before their deadline, which is still to come. "
-            "Of the same age, questions without an event are still open and not scored, so events weigh too much here "
-            "until the deadlines have passed."
-        )
     if part["clusters"] < LEAST_CLUSTERS:
         return [
             *lines,

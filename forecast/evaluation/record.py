@@ -7,7 +7,7 @@ on the questions that both answered.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import combinations
 from typing import Any
 
@@ -45,16 +45,21 @@ class Evidence:
     Attributes
     ----------
     table
-        Forecasts of yes or no joined to outcomes and to what settled them, open ones with them.
+        Forecasts of yes or no joined to outcomes and to what settled them, open ones with them. What an event has
+        settled before its deadline is open here until that has passed: of the same age, questions without an event
+        have no outcome yet, and events alone would be scored.
     ordered
         The same of what comes first, decided rows alone, with ``category``.
     outcomes
         The categories, worst to best.
+    early
+        Forecasts that are settled and not scored yet.
     """
 
     table: pd.DataFrame
     ordered: pd.DataFrame
     outcomes: tuple[str, ...]
+    early: int
 
 
 def track_record(
@@ -65,6 +70,7 @@ def track_record(
     events: Mapping[str, str] | None = None,
     ledger: Mapping[str, Any] | None = None,
     made_at: datetime,
+    coded_until: date | None = None,
     hierarchical: bool = False,
 ) -> dict[str, Any]:
     """Put the track record of a case together.
@@ -73,16 +79,16 @@ def track_record(
     ----------
     case
         Its ``id`` and ``title``, and ``questions``: labels by id.
-    published
-        What the ledger has; None if there is none.
-    reconstructed
-        What a backtest has; None if there is none.
+    published, reconstructed
+        What the ledger and what a backtest has; None if there is none.
     events
         What happened, by the id of the observation, to tell what settled a question.
     ledger
         Its length and head.
     made_at
         Now.
+    coded_until
+        Last day that the data decide; questions with a later deadline are not scored yet. Default: today.
     hierarchical
         Also compare forecasters by the hierarchical model, which samples for some seconds a pair.
 
@@ -92,14 +98,13 @@ def track_record(
         JSON-ready, schema ``forecast-record/1``. What cannot be computed is null. A row that breaks a rule of the
         scored table is a ScoreError.
     """
-    notes = events or {}
+    notes, until = events or {}, coded_until or made_at.date()
     parts: dict[str, Any] = {"published": None, "reconstructed": None}
     if published is not None:
-        parts["published"] = _published_part(published, notes, hierarchical=hierarchical)
+        parts["published"] = _published_part(published, notes, until, hierarchical=hierarchical)
     if reconstructed is not None:
-        evidence = _of_backtest(reconstructed)
-        parts["reconstructed"] = _part("reconstructed", evidence, notes, hierarchical=hierarchical)
-        parts["reconstructed"]["passages"] = _passages(reconstructed.curves)
+        part = _part("reconstructed", _of_backtest(reconstructed, until), notes, hierarchical=hierarchical)
+        parts["reconstructed"] = part | {"passages": _passages(reconstructed.curves)}
     document = {
         "schema": SCHEMA,
         "case": dict(case),
@@ -119,7 +124,7 @@ def track_record(
     return shown
 
 
-def short_record(published: Published, *, known_at: datetime) -> dict[str, Any]:
+def short_record(published: Published, *, known_at: datetime, coded_until: date | None = None) -> dict[str, Any]:
     """Sum up the published forecasts for a report: counts, the headline scores, the biggest misses and what they show.
 
     Parameters
@@ -128,8 +133,11 @@ def short_record(published: Published, *, known_at: datetime) -> dict[str, Any]:
         What the ledger had at ``known_at``.
     known_at
         The report's as-of time.
+    coded_until
+        Last day that the data decide; default: that of ``known_at``.
     """
-    part = plain(_published_part(published, {}, hierarchical=False))
+    until = coded_until or known_at.date()
+    part = plain(_published_part(published, {}, until, hierarchical=False))
     kept = {name: part[name] for name in ("counts", "clusters", "overall")}
     kept |= {"ordered": {name: part["ordered"][name] for name in ("outcomes", "overall")}}
     kept |= {"misses": part["misses"][:SHORT_MISSES], "reading": readings(part, reference=REFERENCE)}
@@ -139,32 +147,44 @@ def short_record(published: Published, *, known_at: datetime) -> dict[str, Any]:
 # --- what the parts are made from -------------------------------------------------------------------------------------
 
 
-def _of_ledger(table: pd.DataFrame) -> Evidence:
+def _of_ledger(table: pd.DataFrame, until: date) -> Evidence:
     """Take the published forecasts that are open or settled; a dispute or a void is neither."""
     kept = table[table["state"].isin(["open", "settled"])].reset_index(drop=True)
-    settled = kept[kept["state"] == "settled"]
+    due = _due(kept, until)
+    settled = due[due["outcome"].notna()]
     raced = settled[settled["event"].isin(RACES)].assign(category=settled["event"])
     raced = raced.drop_duplicates(["forecaster", "case", "category", "origin", "by"])
-    if raced.empty:
-        return Evidence(kept, raced, RACES)
-    outcomes = raced.groupby(["forecaster", "case", "origin", "by"])["outcome"]
-    whole = (outcomes.transform("size") == len(RACES)) & (outcomes.transform("sum") == 1)
-    return Evidence(kept, raced[whole], RACES)
+    if len(raced):
+        outcomes = raced.groupby(["forecaster", "case", "origin", "by"])["outcome"]
+        raced = raced[(outcomes.transform("size") == len(RACES)) & (outcomes.transform("sum") == 1)]
+    return Evidence(due, raced, RACES, _early(kept, due))
 
 
-def _of_backtest(tables: Tables) -> Evidence:
+def _of_backtest(tables: Tables, until: date) -> Evidence:
     """Take the forecasts whose fit did not fail; open ones count for revisions alone."""
     table = add_clusters(tables.forecasts[tables.forecasts["gate"].ne("fail")])
-    return Evidence(table, add_clusters(scorable(tables.categories)), OUTCOMES)
+    due = _due(table, until)
+    return Evidence(due, add_clusters(scorable(_due(tables.categories, until))), OUTCOMES, _early(table, due))
+
+
+def _due(table: pd.DataFrame, until: date) -> pd.DataFrame:
+    """Take back the outcomes of questions whose deadline has not passed."""
+    return table.assign(outcome=table["outcome"].where(pd.to_datetime(table["by"]) <= pd.Timestamp(until)))
+
+
+def _early(table: pd.DataFrame, due: pd.DataFrame) -> int:
+    return int(table["outcome"].notna().sum() - due["outcome"].notna().sum())
 
 
 # --- a part -----------------------------------------------------------------------------------------------------------
 
 
-def _published_part(published: Published, notes: Mapping[str, str], *, hierarchical: bool) -> dict[str, Any]:
-    part = _part("published", _of_ledger(published.table), notes, hierarchical=hierarchical)
+def _published_part(
+    published: Published, notes: Mapping[str, str], until: date, *, hierarchical: bool
+) -> dict[str, Any]:
+    part = _part("published", _of_ledger(published.table, until), notes, hierarchical=hierarchical)
     part |= {"counts": part["counts"] | _counts(published)}
-    return part | {"reissues": published.reissues, "disputes": _disputes(published)}
+    return part | {"reissues": published.reissues, "disputes": _disputes(published, until)}
 
 
 def _part(label: str, evidence: Evidence, notes: Mapping[str, str], *, hierarchical: bool) -> dict[str, Any]:
@@ -173,7 +193,7 @@ def _part(label: str, evidence: Evidence, notes: Mapping[str, str], *, hierarchi
     rows = score_rows(table) if len(settled) else settled
     return {
         "label": label,
-        "counts": {"forecasts": len(table), "settled": len(settled), "early": _early(settled)},
+        "counts": {"forecasts": len(table), "settled": len(settled) + evidence.early, "early": evidence.early},
         "origins": [table["origin"].min(), table["origin"].max()] if len(table) else None,
         "forecasters": sorted(set(table["forecaster"])),
         "questions": sorted(set(table["question"])),
@@ -190,13 +210,6 @@ def _part(label: str, evidence: Evidence, notes: Mapping[str, str], *, hierarchi
         "comparisons": _comparisons(table, evidence, hierarchical=hierarchical),
         "misses": _misses(table, notes) if len(rows) else [],
     }
-
-
-def _early(settled: pd.DataFrame) -> int:
-    """Count what is settled before its deadline has come: it was met early, as only what happens can be."""
-    if settled.empty:
-        return 0
-    return int((pd.to_datetime(settled["by"]) > pd.to_datetime(settled["decided_on"].max())).sum())
 
 
 def _scores(table: pd.DataFrame, group: tuple[str, ...], outcomes: tuple[str, ...] | None) -> list[dict[str, Any]]:
@@ -374,7 +387,7 @@ def _counts(published: Published) -> dict[str, Any]:
     }
 
 
-def _disputes(published: Published) -> dict[str, Any]:
+def _disputes(published: Published, until: date) -> dict[str, Any]:
     """Score what is disputed under each resolution, and everything under the first and under the last of them."""
     rows = published.disputes
     listed = [
@@ -386,7 +399,7 @@ def _disputes(published: Published) -> dict[str, Any]:
     for reading, chosen in (("first", "head"), ("last", "tail")):
         under = getattr(rows.groupby(["forecaster", *KEY], sort=False), chosen)(1) if len(rows) else rows
         whole = pd.concat([settled, under[under["outcome"].notna()]]) if len(under) else settled
-        both += [{"reading": reading, **line} for line in _scores(whole, (), None)] if len(rows) else []
+        both += [{"reading": reading, **line} for line in _scores(_due(whole, until), (), None)] if len(rows) else []
     return {"rows": listed, "overall": both}
 
 

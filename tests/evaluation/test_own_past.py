@@ -1,3 +1,4 @@
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -96,9 +97,9 @@ def test_what_came_later_does_not_change_it(tiny_case: TinyCase) -> None:
 def test_the_reading_holds_everyone_against_it() -> None:
     n = 24
     said = {"R0": [0.5] * n, "R1": [0.9, 0.1] * (n // 2), OWN_PAST: [0.6, 0.4] * (n // 2)}
-    part = track_record(case=CASE, made_at=MADE_AT, reconstructed=backtest_tables(said, [1, 0] * (n // 2)))[
-        "reconstructed"
-    ]
+    tables = backtest_tables(said, [1, 0] * (n // 2))
+    document = track_record(case=CASE, made_at=MADE_AT, coded_until=date(2040, 1, 1), reconstructed=tables)
+    part = document["reconstructed"]
     told = [line for line in readings(part, reference="R0") if "the case's own past (" in line]
     assert [line.split()[0] for line in told] == ["R0", "R1"]
     assert "worse" in told[0]

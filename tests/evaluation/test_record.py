@@ -1,5 +1,5 @@
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +68,24 @@ def test_failed_fits_and_open_questions_are_not_scored() -> None:
     tables = backtest_tables({"R1": [0.6, 0.2, 0.7, 0.05]}, [1, 0, 1, None])
     tables.forecasts.loc[0, "gate"] = "fail"
     part = made(reconstructed=tables)["reconstructed"]
-    assert part["counts"] == {"forecasts": 3, "settled": 2, "early": 1}
+    assert part["counts"] == {"forecasts": 3, "settled": 2, "early": 0}
     assert part["overall"][0]["n"] == 2
 
 
-def test_what_was_settled_early_is_counted_and_said() -> None:
-    tables = backtest_tables({"R1": [0.6, 0.7]}, [0, 1])  # the second came with its deadline still ahead of all others
-    part = made(reconstructed=tables)["reconstructed"]
-    assert part["counts"]["early"] == 1
-    assert any("1 of these were settled by an event before" in line for line in part["reading"])
+def test_what_was_settled_early_waits_for_its_deadline() -> None:
+    """Of two questions the later was met at once; until its deadline has passed only the other is scored."""
+    tables = backtest_tables({"R1": [0.6, 0.7]}, [0, 1])
+    day = tables.forecasts["by"].max()
+    before = made(reconstructed=tables, coded_until=day - timedelta(days=1))["reconstructed"]
+    assert (before["counts"]["settled"], before["counts"]["early"], before["overall"][0]["n"]) == (2, 1, 1)
+    assert before["overall"][0]["brier"] == pytest.approx(0.36)
+    assert before["ordered"]["overall"][0]["n"] == 1
+    assert any("1 forecasts are settled by an event before their deadline" in line for line in before["reading"])
+    after = made(reconstructed=tables, coded_until=day)["reconstructed"]
+    assert (after["counts"]["early"], after["overall"][0]["n"]) == (0, 2)
+    nothing = made(reconstructed=tables, coded_until=tables.forecasts["by"].min() - timedelta(days=1))["reconstructed"]
+    assert nothing["overall"] == []
+    assert nothing["reading"][0].startswith("None of 2 forecasts can be scored yet")
 
 
 def test_timing_is_scored_against_the_reference() -> None:
@@ -108,7 +117,7 @@ def test_few_events_make_no_claim_and_many_may() -> None:
     assert any("no claim of skill or calibration is made" in line for line in few)
     n = 14
     said = {"R0": [0.3] * n, "R1": [0.9, 0.1] * (n // 2)}
-    part = made(reconstructed=backtest_tables(said, [1, 0] * (n // 2)))["reconstructed"]
+    part = made(reconstructed=backtest_tables(said, [1, 0] * (n // 2)), coded_until=date(2040, 1, 1))["reconstructed"]
     assert part["clusters"] >= 10
     assert not any("no claim" in line for line in part["reading"])
     assert any(line.startswith("R1 against the base rate R0") and line.endswith("better.") for line in part["reading"])
@@ -169,7 +178,7 @@ def test_an_absent_ledger_and_one_without_resolutions(ledger: Ledger) -> None:
     part = made(published=read_published(ledger, "tiny"))["published"]
     assert part["overall"] == []
     assert part["counts"]["open"] == part["counts"]["forecasts"] == 2
-    assert "None of 2 forecasts is settled yet" in part["reading"][0]
+    assert "None of 2 forecasts can be scored yet" in part["reading"][0]
 
 
 def test_the_first_published_counts_and_reissues_are_listed(ledger: Ledger) -> None:
@@ -251,7 +260,8 @@ def test_a_report_of_a_past_day_sees_neither_later_forecasts_nor_later_outcomes(
     before = read_published(ledger, "tiny", known_at=settled(early, "yes").public_at - timedelta(seconds=1))
     assert (whole["counts"]["forecasts"], whole["counts"]["settled"]) == (2, 2)
     assert (then["counts"]["forecasts"], then["counts"]["settled"]) == (1, 1)
-    assert then["misses"][0]["probability"] == 0.3
+    assert (then["counts"]["early"], then["overall"]) == (1, [])  # its deadline had not come
+    assert [m["probability"] for m in whole["misses"]] == [0.3, 0.6]
     assert list(before.table["state"]) == ["open"]
 
 
