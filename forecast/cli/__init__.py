@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from forecast import __version__
 from forecast.cli.backtest import add_backtest
-from forecast.cli.difference import add_difference
 from forecast.cli.ledger import add_ledger, add_resolve
 from forecast.cli.markets import add_markets
 from forecast.cli.record import add_record
@@ -53,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
     _add_fit_and_outlook(commands)
-    add_difference(commands)
+    _add_difference(commands)
     add_backtest(commands)
     add_markets(commands)
     _add_case(commands)
@@ -94,6 +93,14 @@ def _add_fit_and_outlook(commands: Any) -> None:
     add_db(outlook)
     add_json(outlook)
     outlook.set_defaults(action=_outlook)
+
+
+def _add_difference(commands: Any) -> None:
+    parser = commands.add_parser("diff", help="two issues side by side: what came between them and what moved")
+    for name in ("before", "after"):
+        parser.add_argument(name, type=Path, help="an outlook.json of `forecast run`, or its folder")
+    add_json(parser)
+    parser.set_defaults(action=_difference)
 
 
 def _add_case(commands: Any) -> None:
@@ -234,9 +241,20 @@ def _outlook(arguments: argparse.Namespace) -> int:
         run = finish(fitted, by=by, out=arguments.out, command=command, say=progress, db=arguments.db)
         return _announce(run, as_json=arguments.json)
     outlook = build_outlook(fitted, by=by)
+    for check in (c for c in outlook.checks if c.status == "fail"):
+        progress(f"{check.label}: {check.value:.4g} at {check.where} fails the gate (limit {check.fail:g})")
     table = outlook.table()
     show(json.loads(table.to_json(orient="records", date_format="iso")), [table.to_string(index=False)], arguments.json)
     return GATE_FAILED if outlook.gate == "fail" else 0
+
+
+def _difference(arguments: argparse.Namespace) -> int:
+    from forecast.cli.difference import difference_lines
+    from forecast.outlook.difference import difference, read_issued
+
+    found = difference(read_issued(arguments.before), read_issued(arguments.after))
+    show(found, list(difference_lines(found)), arguments.json)
+    return 0
 
 
 def _cases(arguments: argparse.Namespace) -> int:
@@ -378,6 +396,8 @@ def _announce(run: "Run", *, as_json: bool) -> int:
         return GATE_FAILED
     files = {name: str(path) for name, path in run.files.items()}
     headlines = [h["sentence"] for h in run.document["headlines"]]
+    asked = [r for r in run.document["probabilities"] if r["horizon_weeks"] is None]
+    headlines += [f"{r['label']} by {r['by']}: {r['display']}" for r in asked]
     stale = run.document["issue"]["staleness"]
     notes = [stale["text"]] if stale["status"] != "fresh" else []
     entered = _entered(run)

@@ -1,29 +1,10 @@
-"""``forecast diff``: two issues of one case side by side."""
+"""Two issues of one case side by side as lines for people."""
 
-import argparse
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from forecast.cli.shared import add_json, aligned, show
+from forecast.cli.shared import aligned
 from forecast.outlook.words import percent
-
-
-def add_difference(commands: Any) -> None:
-    """Add the command to those of the parser."""
-    parser = commands.add_parser("diff", help="two issues side by side: what came between them and what moved")
-    for name in ("before", "after"):
-        parser.add_argument(name, type=Path, help="an outlook.json of `forecast run`, or its folder")
-    add_json(parser)
-    parser.set_defaults(action=_difference)
-
-
-def _difference(arguments: argparse.Namespace) -> int:
-    from forecast.outlook.difference import difference, read_issued
-
-    found = difference(read_issued(arguments.before), read_issued(arguments.after))
-    show(found, list(difference_lines(found)), arguments.json)
-    return 0
 
 
 def difference_lines(found: Mapping[str, Any]) -> Iterator[str]:
@@ -51,7 +32,7 @@ def difference_lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _probability(row: Mapping[str, Any]) -> tuple[str, ...]:
     spans = [f"{percent(e['mean'])} ({percent(e['lower'])} to {percent(e['upper'])})" for e in _ends(row)]
-    change = f"{'' if row['clear'] else '~'}{100 * row['change']:+.0f}"
+    change = f"{'' if row['clear'] else '~'}{round(100 * row['change']):+d}"
     return (row["label"], str(row["horizon_weeks"]), *spans, change)
 
 

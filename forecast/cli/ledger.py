@@ -1,11 +1,12 @@
 """``forecast ledger`` and ``forecast resolve``."""
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forecast.cli.shared import add_db, add_json, as_date, progress, show
-from forecast.errors import ForecastError
+from forecast.errors import ForecastError, LedgerError
 
 if TYPE_CHECKING:
     from forecast.case import Case
@@ -101,6 +102,9 @@ def _verify(arguments: argparse.Namespace) -> int:
     from forecast.ledger import existing_ledger, verify
 
     ledger = existing_ledger(arguments.db)
+    if arguments.head is not None and not re.fullmatch("[0-9a-f]{64}", arguments.head):
+        message = f"--head {arguments.head}: not a whole head, which has 64 hexadecimal digits (outlook.json has it)"
+        raise LedgerError(message)
     found = verify(ledger, noted=arguments.head)
     for problem in found.problems[:_MOST_PROBLEMS]:
         progress(str(problem))

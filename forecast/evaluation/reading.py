@@ -60,7 +60,7 @@ def readings(part: Mapping[str, Any], *, reference: str) -> list[str]:
                 "are a record, not evidence, and their intervals are too narrow."
             ),
         ]
-    return [*lines, *_skills(part, reference), *_tempo(part), *_calibrations(part), *_revisions(part)]
+    return [*lines, *_tempo(part), *_skills(part, reference), *_thin(part), *_calibrations(part), *_revisions(part)]
 
 
 def events(clusters: int) -> str:
@@ -86,6 +86,17 @@ def _skill(row: Mapping[str, Any], value: float, score: str, what: str, referenc
         return f"{head}; too few events for an interval to rest on, so neither skill nor its lack is shown."
     verdict = "no difference is shown" if lower <= 0 <= upper else "better" if lower > 0 else "worse"
     return f"{head}, 90 % interval {lower:+.2f} to {upper:+.2f}: {verdict}."
+
+
+def _thin(part: Mapping[str, Any]) -> list[str]:
+    """Name the questions about which nothing is shown by themselves."""
+    most: dict[str, int] = {}
+    for row in part["scores"]:
+        most[row["question"]] = max(most.get(row["question"], 0), row["clusters"])
+    thin = [question.replace("_", " ") for question, clusters in most.items() if clusters < LEAST_CLUSTERS]
+    if not thin:
+        return []
+    return [f"By themselves nothing is shown (fewer than {LEAST_CLUSTERS} events at any lead): {', '.join(thin)}."]
 
 
 def _tempo(part: Mapping[str, Any]) -> list[str]:

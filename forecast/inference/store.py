@@ -4,6 +4,7 @@ The file is a tree with the groups ``posterior`` and ``sample_stats``; names, di
 :mod:`forecast.inference.schema`.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -11,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import xarray as xr
 
 from forecast.errors import OutputError, PosteriorError
 from forecast.inference.sampling import Fit
 from forecast.inference.schema import ATTRIBUTE, SAMPLE_DIMS, SAMPLE_STATS, SCHEMA, VARIABLES
 
+DIGEST = "draws_and_stats"
 _ENGINE: Literal["h5netcdf"] = "h5netcdf"
 
 
@@ -33,7 +36,8 @@ def save_posterior(fit: Fit, path: Path, *, metadata: Mapping[str, Any]) -> Path
         posterior[name].attrs = {"units": unit}
     stats = fit.sample_stats.assign(diverging=fit.sample_stats["diverging"].astype("int8"))
     tree = xr.DataTree.from_dict({"/posterior": posterior, "/sample_stats": stats})
-    tree.attrs = {ATTRIBUTE: json.dumps({"schema": SCHEMA, "rung": fit.rung.name, **metadata}, sort_keys=True)}
+    told = {"schema": SCHEMA, "rung": fit.rung.name, DIGEST: _digest(posterior, stats), **metadata}
+    tree.attrs = {ATTRIBUTE: json.dumps(told, sort_keys=True)}
     if not path.parent.is_dir():
         message = f"{path.parent}: no such folder; choose another place with --out"
         raise OutputError(message)
@@ -79,7 +83,19 @@ def load_posterior(path: Path) -> SavedPosterior:
         message = f"{path}: not a posterior file, or a damaged one ({reason}); make it anew with `forecast fit`"
         raise PosteriorError(message) from None
     _check_schema(path, posterior, stats, metadata)
+    if metadata.get(DIGEST) != _digest(posterior, stats):
+        message = f"{path}: damaged: its draws are not those that were saved; make it anew with `forecast fit`"
+        raise PosteriorError(message)
     return SavedPosterior(_bare(posterior), _with_flags(_bare(stats)), metadata)
+
+
+def _digest(*datasets: xr.Dataset) -> str:
+    """SHA-256 of all variables, bit for bit."""
+    state = hashlib.sha256()
+    for dataset in datasets:
+        for name in sorted(map(str, dataset.data_vars)):
+            state.update(np.ascontiguousarray(dataset[name].values).tobytes())
+    return f"sha256:{state.hexdigest()}"
 
 
 def _with_flags(stats: xr.Dataset) -> xr.Dataset:

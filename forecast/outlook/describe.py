@@ -36,12 +36,13 @@ def state(history: History) -> dict[str, Any]:
     for ladder in LADDERS:
         level = int(weeks.levels[ladder][-1])
         holding = [i for i in weeks.intervals if _holds(i, ladder, level) and i.holds_at(today)]
+        because = _events(history, [i.event_id for i in holding[-3:]]) or _last_closers(history, ladder)
         shown[ladder] = {
             "level": LEVELS[ladder][level],
             "level_index": level,
-            "since": str(today - round(7 * spent[ladder]) * DAY),
+            "since": _since(today - round(7 * spent[ladder]) * DAY, because),
             "weeks": round(spent[ladder], 1),
-            "because": _events(history, [i.event_id for i in holding[-3:]]) or _last_closers(history, ladder),
+            "because": because,
         }
     shown["marks"] = [_mark(history, mark, label) for mark, label in history.case.marks.items()]
     return shown
@@ -166,6 +167,12 @@ def _events(history: History, ids: list[str]) -> list[dict[str, Any]]:
     table = history.vintage.observations
     rows = table[table["id"].isin(ids)]
     return [event(row) for _, row in rows.iterrows()]
+
+
+def _since(before: np.datetime64, because: list[dict[str, Any]]) -> str:
+    """Return the day on which a level was reached, given the last week's end before it and the events behind it."""
+    days = [e["date"] for e in because if str(before) < e["date"] <= str(before + 7 * DAY)]
+    return min(days, default=str(before + DAY))
 
 
 def _last_closers(history: History, ladder: str) -> list[dict[str, Any]]:

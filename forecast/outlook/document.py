@@ -308,6 +308,12 @@ def _assumptions(outlook: Outlook) -> list[dict[str, Any]]:
 
 def _model_limits(outlook: Outlook) -> list[str]:
     limits = []
+    written = max(p.date for block in outlook.fit.priors.blocks.values() for p in block.values())
+    if outlook.origin.as_of < written:
+        limits.append(
+            f"The model, its priors and the coding rules were written up to {written}, after the as-of day: no data of "
+            "later days are used, but whoever wrote them knew how it went on."
+        )
     if outlook.origin.as_of > outlook.origin.day:
         limits.append(describe.staleness(outlook.fit.history)["text"])
     if not outlook.fit.rung.levels_move_on:

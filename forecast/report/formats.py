@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+from forecast.evaluation.reading import LEAST_CLUSTERS
 from forecast.outlook.words import percent
 
 MISSING = "–"
@@ -151,10 +152,12 @@ def between(row: Mapping[str, Any], name: str) -> str:
 
 
 def skill_text(row: Mapping[str, Any], name: str) -> str:
-    """Skill with its bounds: ``+0.10 (−0.05 to +0.22)``."""
+    """Skill with its bounds: ``+0.10 (−0.05 to +0.22)``; no bounds where too few events would make them too narrow."""
     value, lower, upper = (row[f"{name}_skill{end}"] for end in ("", "_lower", "_upper"))
     if value is None:
         return MISSING
+    if row["skill_clusters"] < LEAST_CLUSTERS:
+        return f"{signed(value)} (few events)"
     return signed(value) if lower is None or upper is None else f"{signed(value)} ({signed(lower)} to {signed(upper)})"
 
 

@@ -9,6 +9,7 @@ import xarray as xr
 from forecast.errors import OutputError, PosteriorError
 from forecast.inference import Fit, load_posterior, save_posterior
 from forecast.inference.schema import ATTRIBUTE, SCHEMA, VARIABLES
+from forecast.inference.store import DIGEST
 from forecast.models import History
 from tests.models.given import made_up_fit
 
@@ -38,6 +39,7 @@ def test_what_is_saved_is_loaded_bit_by_bit(history: History, tmp_path: Path, ru
             np.testing.assert_array_equal(found.posterior[dim], array[dim])
     for name in fitted.sample_stats.data_vars:
         np.testing.assert_array_equal(found.sample_stats[name], fitted.sample_stats[name])
+    assert found.metadata.pop(DIGEST).startswith("sha256:")
     assert found.metadata == {"schema": SCHEMA, "rung": fitted.rung.name, **METADATA}
     again = replace(fitted, posterior=found.posterior)
     assert again.draw_digest() == fitted.draw_digest()
@@ -75,6 +77,16 @@ def test_a_file_cut_short_is_an_error(saved: Path, share: float) -> None:
     whole = saved.read_bytes()
     saved.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(PosteriorError, match=r"posterior\.nc"):
+        load_posterior(saved)
+
+
+def test_a_file_with_a_changed_draw_is_an_error(fitted: Fit, saved: Path) -> None:
+    name = next(iter(fitted.posterior.data_vars))
+    before = fitted.posterior[name].values.ravel()[:64].astype("<f8").tobytes()
+    whole = saved.read_bytes()
+    at = whole.index(before[:8])
+    saved.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    with pytest.raises(PosteriorError, match="damaged: its draws are not those that were saved"):
         load_posterior(saved)
 
 

@@ -12,6 +12,7 @@ def test_the_state_is_that_of_the_last_coded_day(history: History) -> None:
     assert (state["diplomacy"]["level"], state["force"]["level"]) == ("none", "coercion")
     walkout = state["diplomacy"]["because"][-1]
     assert (walkout["signal"], walkout["date"]) == ("walkout", "2026-04-12")
+    assert state["diplomacy"]["since"] == "2026-04-12"  # the day of the walkout, not the end of the week before it
     assert state["force"]["since"] < "2026-04-14"
     assert {m["mark"]: m["on"] for m in state["marks"]} == {
         mark: bool(on[-1]) for mark, on in history.weeks.marks.items()

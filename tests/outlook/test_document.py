@@ -160,6 +160,7 @@ def test_a_base_rate_shows_no_levels_and_says_why(of_base_rate: dict[str, Any], 
     assert of_base_rate["occupancy"] is None
     assert of_base_rate["drivers"] is None
     assert of_base_rate["leverage"] is None
+    assert any("after the as-of day" in limit and "knew how it went on" in limit for limit in of_base_rate["limits"])
     assert any("first passages only" in limit for limit in of_base_rate["limits"])
     for ladder in document["occupancy"]["ladders"]:
         assert len(ladder["mean"]) == len(document["occupancy"]["dates"]) == 53

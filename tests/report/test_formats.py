@@ -2,7 +2,18 @@ import math
 
 import pytest
 
-from forecast.report.formats import day, minute, percent_range, plain, points, quantity, short_day, signed, weeks
+from forecast.report.formats import (
+    day,
+    minute,
+    percent_range,
+    plain,
+    points,
+    quantity,
+    short_day,
+    signed,
+    skill_text,
+    weeks,
+)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +85,10 @@ def test_weeks(count: float, shown: str) -> None:
 def test_identifiers_become_words() -> None:
     assert plain("comprehensive_deal") == "comprehensive deal"
     assert plain("timings_s") == "timings (seconds)"
+
+
+def test_skill_has_no_bounds_where_events_are_few() -> None:
+    row = {"log_skill": 0.1, "log_skill_lower": 0.05, "log_skill_upper": 0.15, "skill_clusters": 10}
+    assert skill_text(row, "log") == "+0.10 (+0.05 to +0.15)"
+    assert skill_text(row | {"skill_clusters": 9}, "log") == "+0.10 (few events)"
+    assert skill_text(row | {"log_skill": None}, "log") == "–"
