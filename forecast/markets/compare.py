@@ -125,7 +125,7 @@ def compare(
             _check_same(case, when, curves)
     needs_quotes(case, when)
     rules, listed, quoted = rules or Rules(), contracts_as_of(case, when), quotes_as_of(case, when)
-    corrected = recalibration(settled_of(listed, quoted, case=case.id, rules=rules).table)
+    corrected = recalibration(settled_of(listed, quoted, case=case.id, when=when, rules=rules).table)
     return _document(case, listed, quoted, _Setting(when, model, base_rate, rules, corrected, pool))
 
 

@@ -48,8 +48,8 @@ def valued_legs(case: Case, curves: pd.DataFrame, *, when: datetime, rules: Rule
     -------
     pandas.DataFrame
         One row a rung, origin, mapping and leg: ``market``, the implied probability of YES; ``model``, the contract's
-        worth; ``outcome`` of YES, ``decided_on`` and ``cluster``, missing while the contract is open, and for good
-        where it ended void or between.
+        worth; ``outcome`` of YES, ``decided_on`` and ``cluster``, missing until the deadline has passed, and for
+        good where it ended void or between.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def valued_legs(case: Case, curves: pd.DataFrame, *, when: datetime, rules: Rule
         at_origin = usable[usable["origin"] == origin]
         models = [_model(case, str(rung), origin, own) for rung, own in at_origin.groupby("forecaster")]
         for mapping, leg, contract, price in _priced(market, origin):
-            asked = {"case": case.id, "origin": origin, "market": price, **_leg(mapping, leg, contract)}
+            asked = {"case": case.id, "origin": origin, "market": price, **_leg(mapping, leg, contract, when)}
             found = ((model, model.by(mapping.event, leg.by)) for model in models)
             rows += [asked | {"rung": m.rung, "model": mapping.worth(x[0])} for m, x in found if x is not None]
     table = pd.DataFrame(rows, columns=list(_COLUMNS))
@@ -152,8 +152,8 @@ def _open(contract: Contract, leg: MappedLeg, origin: datetime) -> bool:
     return leg.by > origin and (settled_at is None or settled_at > origin)
 
 
-def _leg(mapping: Mapping, leg: MappedLeg, contract: Contract) -> dict[str, Any]:
-    """Say what a pair is about and, if it was decided, how."""
+def _leg(mapping: Mapping, leg: MappedLeg, contract: Contract, when: datetime) -> dict[str, Any]:
+    """Say what a pair is about and, if it was decided and its deadline has passed, how."""
     asked = {
         "question": question_of(contract),
         "by": leg.by.astimezone(UTC).date(),
@@ -162,7 +162,7 @@ def _leg(mapping: Mapping, leg: MappedLeg, contract: Contract) -> dict[str, Any]
         "deadline": leg.by,
     }
     ending = contract.resolution
-    if ending is None or ending.settled_at is None or ending.outcome not in {"yes", "no"}:
+    if ending is None or ending.settled_at is None or ending.outcome not in {"yes", "no"} or leg.by > when:
         return asked
     cluster = contract_cluster(settled_at=ending.settled_at, deadline=leg.by)
     told = {"outcome": float(ending.outcome == "yes"), "decided_on": pd.Timestamp(ending.settled_at)}

@@ -15,7 +15,7 @@ from forecast.evaluation.record import plain
 from forecast.evaluation.resampling import INTERVAL
 from forecast.evaluation.scores import FLOOR
 from forecast.evaluation.summary import score_table
-from forecast.evaluation.table import QUESTION, deadline
+from forecast.evaluation.table import QUESTION
 from forecast.markets.pairs import BASE_RATE, MARKET, history, settled_pairs, valued_legs
 from forecast.markets.pooling import Pool, encompassing, pool_weights
 from forecast.markets.settled import LEFT_OUT, settled_as_of
@@ -73,7 +73,6 @@ def market_scores(case: Case, *, when: datetime, curves: pd.DataFrame | None = N
             "floor": FLOOR,
             "interval": INTERVAL,
             "left_out": dict(settled.left_out),
-            "early": int(table[deadline(table) > when].groupby(list(QUESTION)).ngroups),
             "overall": overall,
             "bands": _lines(table, ("band",)),
             "venues": _lines(table, ("venue",)),
@@ -152,15 +151,10 @@ def _nothing(left_out: Mapping[str, int], when: datetime) -> str:
 
 def _reading(document: Mapping[str, Any]) -> list[str]:
     overall = document["overall"]
-    told, early = events(overall["clusters"]), document["early"]
+    told = events(overall["clusters"])
     lines = [
         f"Settled contracts: {overall['n']}, by {told}. Contracts that one event settles are one piece of evidence."
     ]
-    if early:
-        lines.append(
-            f"Of these, settled by an event while their deadline is still to come: {early}. Contracts of the same age "
-            "without an event are open and not scored, so events weigh too much here."
-        )
     if overall["clusters"] < LEAST_CLUSTERS:
         lines.append(NO_CLAIM)
     return lines

@@ -20,6 +20,7 @@ from forecast.markets.venue import Contract, Quote
 CROWD = "crowd"
 LEFT_OUT = {
     "open": "contracts that were not settled by then",
+    "early": "contracts that an event settled while their deadline is still to come",
     "void": "contracts that ended void",
     "scalar": "contracts that paid something between",
     "undated": "settled contracts without a deadline or an end of trading",
@@ -56,11 +57,11 @@ def settled_as_of(case: Case, when: datetime, *, rules: Rules | None = None) -> 
     DataError
         A row of the market tables breaks their rules.
     """
-    return settled_of(contracts_as_of(case, when), quotes_as_of(case, when), case=case.id, rules=rules)
+    return settled_of(contracts_as_of(case, when), quotes_as_of(case, when), case=case.id, when=when, rules=rules)
 
 
 def settled_of(
-    contracts: Iterable[Contract], quotes: Iterable[Quote], *, case: str, rules: Rules | None = None
+    contracts: Iterable[Contract], quotes: Iterable[Quote], *, case: str, when: datetime, rules: Rules | None = None
 ) -> Settled:
     """Return the scored table of contracts and quotes that have passed an as-of time.
 
@@ -70,6 +71,9 @@ def settled_of(
         As they were known: of :func:`contracts_as_of` and :func:`quotes_as_of`.
     case
         Id of the case.
+    when
+        The as-of time. A contract counts once its scheduled deadline has passed: of the same age, those without an
+        event are still open, and events alone would be scored.
     rules
         Which price of a quote is believed.
     """
@@ -79,7 +83,7 @@ def settled_of(
         by_contract.setdefault((quote.venue, quote.contract_id), []).append(quote)
     rows = []
     for contract in contracts:
-        reason = _unusable(contract)
+        reason = _unusable(contract, when)
         found = [] if reason else _rows(contract, by_contract.get((contract.venue, contract.id), ()), rules, left)
         if not found:
             left[reason or "unquoted"] += 1
@@ -119,14 +123,17 @@ def question_of(contract: Contract) -> str:
     return f"{contract.venue}:{contract.id}"
 
 
-def _unusable(contract: Contract) -> str:
+def _unusable(contract: Contract, when: datetime) -> str:
     """Say why a contract cannot be scored, in a word of ``LEFT_OUT``; empty if it can."""
     ending = contract.resolution
     if ending is None or ending.settled_at is None:
         return "open"
     if ending.outcome in {"void", "scalar"}:
         return ending.outcome
-    return "" if deadline_of(contract) is not None else "undated"
+    deadline = deadline_of(contract)
+    if deadline is None:
+        return "undated"
+    return "early" if deadline > when else ""
 
 
 def _rows(

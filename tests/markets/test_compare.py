@@ -146,8 +146,8 @@ def test_prices_are_put_right_by_what_was_settled_before_and_by_the_prior_where_
     value, lower, upper = found.at(0.135)
     assert leg["recalibrated"] == pytest.approx({"value": value, "lower": lower, "upper": upper}, abs=1e-6)
     fitted = october["recalibration"]
-    assert (fitted["n"], fitted["clusters"]) == (38, 6)
-    assert "38 settled contracts" in fitted["reading"]
+    assert (fitted["n"], fitted["clusters"]) == (36, 6)
+    assert "36 settled contracts" in fitted["reading"]
     assert "show no bias of prices, nor that there is none" in fitted["reading"]
     case, when = market_case.write(), parse_instant("2020-06-06")
     early = compare(case, when=when, model=model_of(case.id, when))
@@ -287,7 +287,7 @@ def test_compare_prints_the_ladders_the_rules_and_where_the_model_stands(
     assert "threshold: Theirs: the final deal that the June memorandum foresees" in out
     assert "open contracts are not mapped" in out
     assert "recalibrated" in out
-    assert "Prices are put right by 38 settled contracts of the case" in out
+    assert "Prices are put right by 36 settled contracts of the case" in out
     assert main(["markets", "compare", "us-iran", "--outlook", str(outlook_file), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["schema"] == "forecast-markets/1"
 

@@ -77,11 +77,11 @@ def test_one_event_that_settles_forty_contracts_is_worth_one() -> None:
 
 
 def test_later_quotes_and_outcomes_change_nothing(market_case: MarketCase) -> None:
-    when = parse_instant("2020-08-31")
+    when = parse_instant("2020-09-01")
     case = market_case.write(contracts=CONTRACTS, quotes=QUOTES, markets=None)
     before = recalibration(settled_as_of(case, when).table)
-    poisoned = [{**row, "resolution": "yes"} if row.get("settled_at", "") > "2020-09" else row for row in CONTRACTS]
-    late = [quote("QUIET", f"2020-09-01T0{hour}:00:00Z", shown="0.99") for hour in range(4)]
+    poisoned = [{**row, "resolution": "yes"} if row.get("settled_at", "") > "2020-09-02" else row for row in CONTRACTS]
+    late = [quote("QUIET", f"2020-09-02T0{hour}:00:00Z", shown="0.99") for hour in range(4)]
     case = market_case.write(contracts=poisoned, quotes=(*QUOTES, *late), markets=None)
     after = recalibration(settled_as_of(case, when).table)
     assert before.n == after.n == 1

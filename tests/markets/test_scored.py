@@ -40,18 +40,18 @@ def test_scores_by_hand(case: Case) -> None:
     ]
 
 
-def test_few_clusters_claim_nothing_and_an_early_yes_is_named(case: Case) -> None:
-    reading = market_scores(case, when=parse_instant("2020-08-25"))["reading"]
+def test_few_clusters_claim_nothing_and_an_early_yes_waits(case: Case) -> None:
+    reading = market_scores(case, when=parse_instant("2020-09-02"))["reading"]
     assert reading[0].startswith("Settled contracts: 1, by one event or quiet year")
-    assert "settled by an event while their deadline is still to come: 1" in reading[1]
     assert "no claim is made" in reading[-1]
-    assert not any("still to come" in line for line in market_scores(case, when=LATER)["reading"])
+    with pytest.raises(ScoreError, match="settled while their deadline is still to come: 1"):
+        market_scores(case, when=parse_instant("2020-08-25"))
 
 
 def test_the_document_is_plain_json_and_the_same_again(case: Case) -> None:
     first, second = (json.dumps(market_scores(case, when=LATER), allow_nan=False) for _ in range(2))
     assert first == second
-    early: Any = market_scores(case, when=parse_instant("2020-08-25"))
+    early: Any = market_scores(case, when=parse_instant("2020-09-02"))
     assert early["overall"]["brier_lower"] is None  # one cluster says nothing of the spread
 
 
@@ -91,7 +91,7 @@ def test_the_pool_is_fitted_on_what_was_settled_by_then_alone(market_case: Marke
     case = market_case.write()
     curves = curves_of(case.id, "pact", origins=("2020-04-03", "2020-06-04"), rungs={"R3": 0.02})
     early, late = (
-        fitted_pool(case, curves, rung="R3", when=parse_instant(day)) for day in ("2020-08-20", "2020-08-21")
+        fitted_pool(case, curves, rung="R3", when=parse_instant(day)) for day in ("2020-08-31", "2020-09-01")
     )
     assert (early.n, early.weights[0].mean) == (0, 0.5)
     assert late.n == late.clusters == 1

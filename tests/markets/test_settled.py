@@ -67,6 +67,7 @@ def test_the_rows_are_those_of_hand(case: Case) -> None:
 def test_what_is_left_out_is_counted_by_its_reason(case: Case) -> None:
     assert settled_as_of(case, LATER).left_out == {
         "open": 1,
+        "early": 0,
         "void": 1,
         "scalar": 1,
         "undated": 1,
@@ -76,9 +77,13 @@ def test_what_is_left_out_is_counted_by_its_reason(case: Case) -> None:
     }
 
 
-@pytest.mark.parametrize(("when", "rows"), [("2020-08-20", 0), ("2020-08-21", 2), ("2020-09-02", 2), ("2020-09-03", 3)])
-def test_a_contract_counts_from_when_its_ending_was_public(case: Case, when: str, rows: int) -> None:
-    assert len(settled_as_of(case, parse_instant(when)).table) == rows
+@pytest.mark.parametrize(("when", "rows"), [("2020-08-20", 0), ("2020-08-31", 0), ("2020-09-01", 2), ("2020-09-03", 3)])
+def test_a_contract_counts_once_its_ending_is_public_and_its_deadline_has_passed(
+    case: Case, when: str, rows: int
+) -> None:
+    found = settled_as_of(case, parse_instant(when))
+    assert len(found.table) == rows
+    assert found.left_out["early"] == (when == "2020-08-31")
 
 
 def test_a_quote_that_became_public_later_is_not_seen(market_case: MarketCase) -> None:
@@ -89,9 +94,10 @@ def test_a_quote_that_became_public_later_is_not_seen(market_case: MarketCase) -
 
 
 def test_nothing_later_changes_what_was_known_by_then(case: Case, market_case: MarketCase) -> None:
-    when = parse_instant("2020-08-31")
+    when = parse_instant("2020-09-01")
     before = settled_as_of(case, when).table
-    poisoned = [{**row, "resolution": "yes"} if row.get("settled_at", "") > "2020-09" else row for row in CONTRACTS]
+    assert len(before) == 2
+    poisoned = [{**row, "resolution": "yes"} if row.get("settled_at", "") > "2020-09-02" else row for row in CONTRACTS]
     late = quote("QUIET", "2020-09-02T00:00:00Z", shown="0.99")
     other = market_case.write(contracts=poisoned, quotes=(*QUOTES, late), markets=None)
     pd.testing.assert_frame_equal(settled_as_of(other, when).table, before)
@@ -125,4 +131,5 @@ def test_the_shipped_quotes_make_a_table_without_what_was_not_known() -> None:
     assert (table["origin"] < table["decided_on"]).all()
     assert table.groupby("question")["outcome"].nunique().eq(1).all()
     assert np.isin(table["outcome"], [0, 1]).all()
-    assert table["question"].nunique() == 23
+    assert (table["by"].dt.date <= when.date()).all()
+    assert table["question"].nunique() == 18
