@@ -523,7 +523,21 @@ def test_priors_are_shown_with_their_reasons(capsys: pytest.CaptureFixture[str],
     assert names(refused("priors", "show", "coercion"), "no prior named 'coercion'")
 
 
-COMMANDS = ["", "run", "fit", "outlook", "cases", "case", "case show", "data", "data check", "priors", "priors check"]
+COMMANDS = [
+    "",
+    "run",
+    "fit",
+    "outlook",
+    "diff",
+    "markets score",
+    "cases",
+    "case",
+    "case show",
+    "data",
+    "data check",
+    "priors",
+    "priors check",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -244,7 +244,9 @@ def _outlook(arguments: argparse.Namespace) -> int:
     for check in (c for c in outlook.checks if c.status == "fail"):
         progress(f"{check.label}: {check.value:.4g} at {check.where} fails the gate (limit {check.fail:g})")
     table = outlook.table()
-    show(json.loads(table.to_json(orient="records", date_format="iso")), [table.to_string(index=False)], arguments.json)
+    head = f"{case.title}: {fitted.rung.name} as of {outlook.origin.as_of}, gate {outlook.gate}"
+    lines = [head, table.to_string(index=False)]
+    show(json.loads(table.to_json(orient="records", date_format="iso")), lines, arguments.json)
     return GATE_FAILED if outlook.gate == "fail" else 0
 
 
