@@ -24,6 +24,7 @@ from forecast.errors import ForecastError
 if TYPE_CHECKING:
     from forecast.case import Case
     from forecast.inference import Settings
+    from forecast.outlook import Outlook
     from forecast.run import ReportDefinition, Run
 
 GATE_FAILED = 1
@@ -241,8 +242,7 @@ def _outlook(arguments: argparse.Namespace) -> int:
         run = finish(fitted, by=by, out=arguments.out, command=command, say=progress, db=arguments.db)
         return _announce(run, as_json=arguments.json)
     outlook = build_outlook(fitted, by=by)
-    for check in (c for c in outlook.checks if c.status == "fail"):
-        progress(f"{check.label}: {check.value:.4g} at {check.where} fails the gate (limit {check.fail:g})")
+    _tell_failures(outlook)
     table = outlook.table()
     head = f"{case.title}: {fitted.rung.name} as of {outlook.origin.as_of}, gate {outlook.gate}"
     lines = [head, table.to_string(index=False)]
@@ -390,10 +390,7 @@ def _plain(value: Any) -> str:
 
 def _announce(run: "Run", *, as_json: bool) -> int:
     """Print the headlines and where the files are, or what failed."""
-    failed = [c for c in run.outlook.checks if c.status == "fail"]
-    if failed:
-        for check in failed:
-            progress(f"{check.label}: {check.value:.4g} at {check.where} fails the gate (limit {check.fail:g})")
+    if _tell_failures(run.outlook):
         progress("the gate failed: nothing was published; more draws (--draws) may mend it")
         return GATE_FAILED
     files = {name: str(path) for name, path in run.files.items()}
@@ -412,6 +409,14 @@ def _announce(run: "Run", *, as_json: bool) -> int:
     line = "ledger: {added} forecasts added, {known} there already; {length} entries, head {head}".format(**entered)
     show(shown, [*headlines, *notes, f"gate: {run.outlook.gate}", *files.values(), line], as_json)
     return 0
+
+
+def _tell_failures(outlook: "Outlook") -> bool:
+    """Say which checks fail the gate, and whether any does."""
+    failed = [c for c in outlook.checks if c.status == "fail"]
+    for check in failed:
+        progress(f"{check.label}: {check.value:.4g} at {check.where} fails the gate (limit {check.fail:g})")
+    return bool(failed)
 
 
 def _entered(run: "Run") -> dict[str, Any]:

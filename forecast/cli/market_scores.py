@@ -64,8 +64,9 @@ def _beside(rung: Mapping[str, Any]) -> Iterator[str]:
     adds = rung["encompassing"]
     yield (
         f"  what it adds to the market (coefficient of its log-odds beside the market's): {adds['mean']:+.2f} "
-        f"({adds['lower']:+.2f} to {adds['upper']:+.2f}), above 0 with {adds['positive']:.2f}; before any pair +0.00 "
-        "(-0.82 to +0.82), 0.50"
+        f"({adds['lower']:+.2f} to {adds['upper']:+.2f}), above 0 with {adds['positive']:.2f}; before any pair "
+        f"{adds['prior_mean']:+.2f} ({adds['prior_lower']:+.2f} to {adds['prior_upper']:+.2f}), "
+        f"{adds['prior_positive']:.2f}"
     )
 
 

@@ -9,6 +9,7 @@ share is worth about k = weeks / horizon windows of evidence, and is drawn to ig
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,14 @@ from forecast.outlook.outlook import OUTCOMES, classify
 from forecast.outlook.paths import Paths, first_passages
 
 OWN_PAST = "own past"
-_NO_FIT = {"mcse": np.nan, "lower": np.nan, "upper": np.nan, "seed": 0, "prior_digest": "", "draw_digest": ""}
+_NO_FIT: dict[str, Any] = {
+    "mcse": np.nan,
+    "lower": np.nan,
+    "upper": np.nan,
+    "seed": 0,
+    "prior_digest": "",
+    "draw_digest": "",
+}
 
 
 def with_own_past(tables: Tables, case: Case) -> Tables:
@@ -55,10 +63,10 @@ def with_own_past(tables: Tables, case: Case) -> Tables:
 
 
 def _extended(table: pd.DataFrame, said: Callable[[pd.Series], float]) -> pd.DataFrame:
-    """Add a row for everything that the first forecaster of a table answered."""
+    """Add a row for everything that any forecaster of a table answered."""
     if table.empty:
         return table
-    asked = table[table["forecaster"] == table["forecaster"].min()]
+    asked = table.drop_duplicates([c for c in ("question", "category", "origin", "by") if c in table.columns])
     blank = {name: value for name, value in _NO_FIT.items() if name in table.columns}
     own = asked.assign(forecaster=OWN_PAST, gate="pass", probability=asked.apply(said, axis=1), **blank)
     return pd.concat([table, own[own["probability"].notna()]], ignore_index=True)

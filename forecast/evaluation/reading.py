@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from forecast.evaluation.own_past import OWN_PAST
-
-LEAST_CLUSTERS = 10
-"""Below about so many events the cluster bootstrap's intervals are too narrow to rest a claim on (docs/scores.md)."""
+from forecast.evaluation.resampling import LEAST_CLUSTERS
 
 MEANING = {
     "published": (
@@ -84,8 +82,12 @@ def _skill(row: Mapping[str, Any], value: float, score: str, what: str, referenc
     lower, upper = row[f"{score}_skill_lower"], row[f"{score}_skill_upper"]
     if row["skill_clusters"] < LEAST_CLUSTERS or lower is None or upper is None:
         return f"{head}; too few events for an interval to rest on, so neither skill nor its lack is shown."
-    verdict = "no difference is shown" if lower <= 0 <= upper else "better" if lower > 0 else "worse"
-    return f"{head}, 90 % interval {lower:+.2f} to {upper:+.2f}: {verdict}."
+    return f"{head}, 90 % interval {lower:+.2f} to {upper:+.2f}: {_verdict(lower, upper)}."
+
+
+def _verdict(lower: float, upper: float) -> str:
+    """Say what an interval of an advantage shows."""
+    return "no difference is shown" if lower <= 0 <= upper else "better" if lower > 0 else "worse"
 
 
 def _thin(part: Mapping[str, Any]) -> list[str]:
@@ -112,8 +114,8 @@ def _tempo(part: Mapping[str, Any]) -> list[str]:
         if row["clusters"] < LEAST_CLUSTERS or len(ends) < 2:
             lines.append(f"{head}; too few events for an interval to rest on.")
             continue
-        verdict = "no difference is shown" if ends[0] <= 0 <= ends[1] else "better" if ends[1] < 0 else "worse"
-        lines.append(f"{head}, 90 % interval {ends[0]:+.3f} to {ends[1]:+.3f}: {verdict}.")
+        lower, upper = ends
+        lines.append(f"{head}, 90 % interval {lower:+.3f} to {upper:+.3f}: {_verdict(-upper, -lower)}.")
     return lines
 
 

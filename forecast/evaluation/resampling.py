@@ -13,6 +13,8 @@ from forecast.errors import ScoreError
 from forecast.evaluation.checks import as_floats
 
 INTERVAL = 0.9
+LEAST_CLUSTERS = 10
+"""Below about so many events the cluster bootstrap's intervals are too narrow to rest a claim on (docs/scores.md)."""
 RESAMPLES = 2000
 SEED = 20180508
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from forecast.case import Case
 from forecast.errors import AsOfError, DataError
-from forecast.evaluation.reading import LEAST_CLUSTERS, events
+from forecast.evaluation.reading import events
+from forecast.evaluation.resampling import LEAST_CLUSTERS
 from forecast.evaluation.scores import FLOOR
 from forecast.markets.curves import ModelCurves
 from forecast.markets.implied import Implied, Rules, implied_probability

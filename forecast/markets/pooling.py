@@ -29,12 +29,16 @@ _POINTS = 41  # of a grid in three dimensions, 0.3 of a standard deviation apart
 
 @dataclass(frozen=True, slots=True)
 class Encompassing:
-    """The model's coefficient beside the market's: posterior mean, central 90 %, and P(it is above 0)."""
+    """The model's coefficient beside the market's: posterior mean, central 90 %, P(it is above 0), and the prior's."""
 
     mean: float
     lower: float
     upper: float
     positive: float
+    prior_mean: float
+    prior_lower: float
+    prior_upper: float
+    prior_positive: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +100,14 @@ def encompassing(rows: pd.DataFrame, *, model: str, market: str) -> Encompassing
     ScoreError
         They answered unequal questions.
     """
+    from scipy.stats import norm
+
     logits, y, weight, _ = _evidence(rows, (market, model))
     x = np.column_stack([np.ones(len(y)), logits])
     found = logistic_posterior(x, y, weight=weight, prior=_PRIOR, points=_POINTS)
-    return Encompassing(found.mean(2), *found.bounds(2), 1 - found.below(2, 0.0))
+    before = norm(*_PRIOR[2])
+    prior = (float(before.mean()), *map(float, before.interval(INTERVAL)), float(before.sf(0.0)))
+    return Encompassing(found.mean(2), *found.bounds(2), 1 - found.below(2, 0.0), *prior)
 
 
 def pool_weights(rows: pd.DataFrame, members: Sequence[str], *, draws: int = DRAWS, seed: int = SEED) -> Pool:

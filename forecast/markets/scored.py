@@ -10,9 +10,9 @@ import pandas as pd
 from forecast.case import Case
 from forecast.errors import ScoreError
 from forecast.evaluation.comparison import pair, paired_difference
-from forecast.evaluation.reading import LEAST_CLUSTERS, events
+from forecast.evaluation.reading import events
 from forecast.evaluation.record import plain
-from forecast.evaluation.resampling import INTERVAL
+from forecast.evaluation.resampling import INTERVAL, LEAST_CLUSTERS
 from forecast.evaluation.scores import FLOOR
 from forecast.evaluation.summary import score_table
 from forecast.evaluation.table import QUESTION

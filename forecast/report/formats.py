@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from forecast.evaluation.reading import LEAST_CLUSTERS
+from forecast.evaluation.resampling import LEAST_CLUSTERS
 from forecast.outlook.words import percent
 
 MISSING = "–"

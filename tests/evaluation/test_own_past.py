@@ -62,7 +62,19 @@ def test_a_window_longer_than_the_past_has_no_share() -> None:
     assert np.isnan(past.first("neither", 10))
 
 
-def test_it_answers_what_the_first_forecaster_answered_from_what_was_known_then() -> None:
+def test_it_answers_what_any_forecaster_answered() -> None:
+    """R0 has nothing as of the first origin, as where a rung could not be fitted."""
+    case = load_case("us-iran")
+    made = backtest_tables({"R0": [0.2, 0.3], "R1": [0.6, 0.2]}, [1, 0])
+    tables = Tables(*(t.assign(case="us-iran") for t in (made.forecasts, made.categories, made.curves)))
+    first = tables.forecasts["origin"].min()
+    kept = tables.forecasts[(tables.forecasts["forecaster"] != "R0") | (tables.forecasts["origin"] != first)]
+    found = with_own_past(Tables(kept, tables.categories, tables.curves), case).forecasts
+    own = found[found["forecaster"] == OWN_PAST]
+    assert sorted(own["origin"]) == sorted(set(tables.forecasts["origin"]))
+
+
+def test_it_answers_from_what_was_known_then() -> None:
     case = load_case("us-iran")
     made = backtest_tables({"R0": [0.2, 0.3], "R1": [0.6, 0.2]}, [1, 0])
     tables = Tables(*(t.assign(case="us-iran") for t in (made.forecasts, made.categories, made.curves)))

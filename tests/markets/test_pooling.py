@@ -96,6 +96,8 @@ def test_one_pair_hardly_moves_the_test_from_its_prior() -> None:
     assert found.mean == pytest.approx(0, abs=1e-6)
     assert (found.lower, found.upper) == pytest.approx(stats.norm(0, 0.5).interval(0.9), abs=5e-3)
     assert found.positive == pytest.approx(0.5, abs=1e-6)
+    assert (found.prior_mean, found.prior_positive) == (0.0, 0.5)
+    assert (found.prior_lower, found.prior_upper) == pytest.approx(stats.norm(0, 0.5).interval(0.9))
 
 
 @given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.floats(0, 1))
