@@ -42,10 +42,10 @@ class Marginal:
         Where the search for the mode starts, an input [week, state]: from a mode close by it takes half the steps.
     logp, gradient
         Log of the marginal density there, with Jacobians, and its gradient.
-    joint
-        Log of the joint density at ``states``.
+    conditional
+        Log of the joint density at ``states`` but for what does not depend on them.
     states
-        The latents, a free input of ``joint`` alone [week, state].
+        The latents, a free input of ``conditional`` alone [week, state].
     mode
         Conditional mode of the latents [week, state].
     mean
@@ -61,7 +61,7 @@ class Marginal:
     start: Any
     logp: Any
     gradient: Any
-    joint: Any
+    conditional: Any
     states: Any
     mode: Any
     mean: Any
@@ -86,7 +86,8 @@ def integrate_out(model: Any) -> Marginal:
     parts = _Parts.of(model)
     z = parts.states
     score, band = parts.score_and_band(z)
-    joint = parts.joint(z)
+    conditional = parts.conditional(z)
+    joint = parts.alone + conditional
     lower = banded_cholesky(band)
     half_log_determinant = 0.5 * banded_log_determinant(band, lower)
     logp = joint - half_log_determinant + 0.5 * np.log(2.0 * np.pi) * np.prod(z.type.shape)
@@ -96,7 +97,7 @@ def integrate_out(model: Any) -> Marginal:
     start = pt.tensor("start", dtype="float64", shape=z.type.shape)
     found, last_step = _search(parts, start)
     logp, gradient, lower, pull = _replaced([logp, gradient, lower, pull], {z: found})
-    return Marginal(parts.flat, start, logp, gradient, joint, z, found, found + pull, lower, last_step)
+    return Marginal(parts.flat, start, logp, gradient, conditional, z, found, found + pull, lower, last_step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +150,11 @@ class _Parts:
         """Graphs over ``predictors`` as graphs over the latents ``z``."""
         return _replaced(list(graphs), {self.predictors: _replaced([self.read], {self.states: z})[0]})
 
-    def joint(self, z: Any) -> Any:
-        """Log of the joint density."""
+    def conditional(self, z: Any) -> Any:
+        """Log of the joint density but for what does not depend on the latents."""
         from forecast.models.states import path_logp
 
-        return self.alone + path_logp(z, *self.law) + self.at(z, self.evidence)[0]
+        return path_logp(z, *self.law) + self.at(z, self.evidence)[0]
 
     def score_and_band(self, z: Any) -> tuple[Any, Any]:
         """Gradient of the log joint density in the latents [week, state], and minus its curvature as a band.
@@ -173,12 +174,13 @@ class _Parts:
         score = pt.dot(slope, self.reading) - diagonal * z - from_before - from_after
         weeks, width = self.states.type.shape
         rows, columns = np.tril_indices(width)
-        blocks = -pt.dot(bend, self.reading[:, rows] * self.reading[:, columns])  # [week, pair of states]
         placed = np.zeros((len(rows), width * (width + 1)))
         placed[np.arange(len(rows)), rows * (width + 1) + rows - columns] = 1.0
-        band = pt.dot(blocks, pt.as_tensor(placed)).reshape((weeks, width, width + 1))
-        law = pt.concatenate([diagonal[:, :, None], pt.zeros((weeks, width, width - 1)), between[:, :, None]], axis=2)
-        return score, (band + law).reshape((weeks * width, width + 1))
+        pairs = pt.dot(self.reading[:, rows] * self.reading[:, columns], pt.as_tensor(placed))
+        band = -pt.dot(bend, pairs).reshape((weeks, width, width + 1))
+        band = pt.inc_subtensor(band[:, :, 0], diagonal)
+        band = pt.inc_subtensor(band[:, :, width], between)
+        return score, band.reshape((weeks * width, width + 1))
 
 
 def _search(parts: _Parts, start: Any) -> tuple[Any, Any]:

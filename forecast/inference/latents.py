@@ -3,14 +3,16 @@
 For each draw x several paths z come from a Gaussian q(z | x) with the mode's curvature and the skewness-corrected mean,
 each with its importance weight
 
-    w = f(x, z) / (q(z | x) f~(x)),
+    w = f(x, z) / (q(z | x) f~(x)) = f(x, z) / f(x, z*) exp(e . e / 2),
 
-f~ being the approximate marginal that was sampled. One path is picked in proportion to its weight, and the draw carries
-the mean weight: together they target the exact joint posterior (Vihola, Helske and Franks, 2020). The mean weights are
-smoothed with a generalised Pareto tail (Vehtari et al., 2024), whose shape k-hat says whether the correction can be
-trusted, and draws are resampled within their chain.
+f~ being the approximate marginal that was sampled, z* the mode and e the standard normal that made z: the determinants
+of f~ and q cancel. One path is picked in proportion to its weight, and the draw carries the mean weight: together they
+target the exact joint posterior (Vihola, Helske and Franks, 2020). The mean weights are smoothed with a generalised
+Pareto tail (Vehtari et al., 2024), whose shape k-hat says whether the correction can be trusted, and draws are
+resampled within their chain.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import cpu_count
@@ -21,9 +23,11 @@ from forecast.inference.banded import kernels
 from forecast.inference.target import Target
 
 Arrays = tuple[np.ndarray, ...]
-# Paths a draw by the spread of the log weights in a trial, whose own paths are thrown away lest they bias the mean.
+Proposal = Callable[[np.ndarray, int, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+# Paths a draw by the spread of their log weights at some draws, whose paths are thrown away lest they bias the means.
+TRIAL_DRAWS = 32
 TRIAL_PATHS = 6
-PATHS = ((0.4, 6), (1.0, 24), (np.inf, 80))
+PATHS = ((0.4, 4), (1.0, 8), (np.inf, 80))
 NEGLIGIBLE = 0.02  # distance of two posteriors below which the tail of the weights between them is of no account
 KHAT_LIMIT = 0.7  # above it importance weights have no usable variance (Vehtari et al., 2024)
 
@@ -84,15 +88,25 @@ def draw_latents(
     """
     chains, draws, size = flat.shape
     rows = flat.reshape(-1, size)
-    if target.joint is None or target.states is None:
+    if target.conditional is None or target.states is None:
         message = "this rung has no latent paths to draw"
         raise ValueError(message)
-    arranged = (target.density.arrange(data), target.joint.arrange(data))
+    arranged = (target.density.arrange(data), target.conditional.arrange(data))
     middle = target.latent_density(rows.mean(axis=0), np.zeros(target.states), arranged[0])[2]
+
+    def proposed(x: np.ndarray, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        return _proposed(target, arranged, x, middle, n, rng)
+
+    n = _paths_a_draw(proposed, rows, np.random.default_rng([seed, 0]))
     seeds = np.random.SeedSequence([seed, 1]).spawn(len(rows))
+
+    def picked(block: np.ndarray) -> list[tuple[np.ndarray, float, float]]:
+        rngs = [np.random.default_rng(seeds[i]) for i in block]
+        return [_picked(*proposed(rows[i], n, rng), rng) for i, rng in zip(block, rngs, strict=True)]
+
     blocks = np.array_split(np.arange(len(rows)), cores or cpu_count() or 1)
     with ThreadPoolExecutor(len(blocks)) as pool:
-        found = list(pool.map(lambda b: [_one(target, arranged, rows[i], middle, seeds[i]) for i in b], blocks))
+        found = list(pool.map(picked, blocks))
     paths = np.stack([path for block in found for path, _, _ in block]).reshape(chains, draws, *target.states)
     log_mean = np.array([mean for block in found for _, mean, _ in block])
     spread = float(np.sqrt(np.mean([variance for block in found for _, _, variance in block])))
@@ -105,37 +119,43 @@ def draw_latents(
     if not applied:
         return flat, paths, correction
     kept = _resampled(weights.reshape(chains, draws), np.random.default_rng([seed, 2]))
-    return (
-        np.take_along_axis(flat, kept[:, :, None], axis=1),
-        np.take_along_axis(paths, kept[:, :, None, None], axis=1),
-        correction,
-    )
+    chain = np.arange(chains)[:, None]
+    return flat[chain, kept], paths[chain, kept], correction
 
 
-def _one(
-    target: Target, data: tuple[Arrays, Arrays], x: np.ndarray, start: np.ndarray, seed: np.random.SeedSequence
-) -> tuple[np.ndarray, float, float]:
-    """Pick a path for one draw: the path, the log of the mean weight, the variance of the log weights."""
-    logp, _gradient, _mode, mean, lower, _last_step = target.latent_density(x, start, data[0])
-    rng = np.random.default_rng(seed)
+def _paths_a_draw(proposed: Proposal, rows: np.ndarray, rng: np.random.Generator) -> int:
+    """How many paths a draw takes, by the spread of log weights at draws spaced evenly among all."""
+    trial = rows[np.linspace(0, len(rows) - 1, TRIAL_DRAWS).astype(int)]
+    spread = np.sqrt(np.mean([proposed(x, TRIAL_PATHS, rng)[1].var(ddof=1) for x in trial]))
+    return next(n for limit, n in PATHS if spread < limit)
+
+
+def _proposed(
+    target: Target, data: tuple[Arrays, Arrays], x: np.ndarray, start: np.ndarray, n: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw paths for one draw of the hyperparameters from q [path, week, state], with their log weights [path]."""
+    _logp, _gradient, mode, mean, lower, _last_step = target.latent_density(x, start, data[0])
     solve_upper = kernels(lower.shape[1]).solve_upper
-    constant = np.log(lower[:, 0]).sum() - 0.5 * mean.size * np.log(2.0 * np.pi) + logp
+    at_mode = _conditional(target, x, mode, data[1])
+    noise = rng.standard_normal((n // 2, mean.size))
+    paths, log_weights = np.empty((n, *mean.shape)), np.empty(n)
+    for k, e in enumerate(np.concatenate([noise, -noise])):  # mirrored pairs, so that skewness cancels
+        paths[k] = mean + solve_upper(lower, e).reshape(mean.shape)
+        log_weights[k] = _conditional(target, x, paths[k], data[1]) - at_mode + 0.5 * e @ e
+    return paths, log_weights
 
-    def weighed(n: int) -> tuple[list[np.ndarray], np.ndarray]:
-        noise = rng.standard_normal((n // 2, mean.size))
-        paths, log_weights = [], np.empty(n)
-        for k, e in enumerate(np.concatenate([noise, -noise])):  # mirrored pairs, so that skewness cancels
-            paths.append(mean + solve_upper(lower, e).reshape(mean.shape))
-            (joint,) = target.joint(x, paths[-1], data=data[1])  # type: ignore[misc]  # latents have one
-            log_weights[k] = joint + 0.5 * e @ e - constant
-        return paths, log_weights
 
-    _, trial = weighed(TRIAL_PATHS)
-    paths, log_weights = weighed(next(n for limit, n in PATHS if trial.std() < limit))
+def _picked(paths: np.ndarray, log_weights: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float, float]:
+    """Pick a path by weight: the path, the log of the mean weight, the variance of the log weights."""
     highest = log_weights.max()
     relative = np.exp(log_weights - highest)
-    picked = rng.choice(len(paths), p=relative / relative.sum())
-    return paths[picked].astype(np.float32), float(highest + np.log(relative.mean())), float(log_weights.var())
+    path = paths[rng.choice(len(paths), p=relative / relative.sum())]
+    return path.astype(np.float32), float(highest + np.log(relative.mean())), float(log_weights.var(ddof=1))
+
+
+def _conditional(target: Target, x: np.ndarray, states: np.ndarray, data: Arrays) -> float:
+    (value,) = target.conditional(x, states, data=data)  # type: ignore[misc]  # latents have one
+    return float(value)
 
 
 def _smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, float]:

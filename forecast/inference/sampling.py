@@ -21,7 +21,7 @@ from forecast.inference.whitening import whiten
 from forecast.models import History, Priors, Rung
 
 CHAINS = 4
-TUNE = 400
+TUNE = 300
 DRAWS = 1000
 TARGET_ACCEPT = 0.8
 SCATTER = 1.5  # of the starting points of a whitened posterior, in its standard deviations
@@ -137,7 +137,7 @@ def fit(
         say("drawing the latent paths")
         flat, paths, correction = draw_latents(target, data, flat, seed=settings.seed, cores=cores)
         learned = lessons(target, rung.name, history, data, flat)
-    drawn = rung.trim(target.expand(flat, data), history)
+    drawn = target.expand(flat, data)
     if rung.latent is not None and paths is not None:
         drawn = rung.latent(drawn, paths, history)
     clock.append(time.perf_counter())

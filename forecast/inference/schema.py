@@ -5,7 +5,7 @@ A change here is a breaking change of the file format: raise :data:`SCHEMA` and 
 
 from typing import Final
 
-SCHEMA: Final = "forecast-posterior/1"
+SCHEMA: Final = "forecast-posterior/2"
 ATTRIBUTE: Final = "forecast"
 """Name of the one attribute of the file's root: a JSON string with schema, rung, case, as-of, digests and versions."""
 
@@ -21,7 +21,7 @@ VARIABLES: Final[dict[str, dict[str, tuple[tuple[str, ...], str]]]] = {
         "term": (("coefficient",), "log odds ratio per unit of the feature"),
         "chance": (("chance_of",), "probability"),
         "dyad_sd": (("dyad_on",), "log odds"),
-        "dyad_effect": (("dyad", "dyad_on"), "log odds; dyad 0 is the case's own"),
+        "own_dyad": (("dyad_on",), "log odds; the case's own dyad against others"),
         "reference_offset": (("episode_end",), "log odds of the reference episodes over a coded week"),
     },
 }

@@ -32,8 +32,9 @@ class Target:
         and mean, Cholesky factor of the curvature and size of the last Newton step.
     expanded
         (vector) -> the variables of the posterior's schema.
-    joint
-        (vector, states) -> log of the joint density; None for a rung without latents.
+    conditional
+        (vector, states) -> log of the joint density but for what does not depend on the states; None for a rung without
+        latents.
     dims, coords
         Of the schema's variables.
     states
@@ -43,7 +44,7 @@ class Target:
     flat: Flat
     density: Compiled
     expanded: Compiled
-    joint: Compiled | None
+    conditional: Compiled | None
     dims: dict[str, tuple[str, ...]]
     coords: dict[str, Any]
     states: tuple[int, int] | None
@@ -125,7 +126,7 @@ def compile_target(rung: Rung, model: Any) -> Target:
         flat=flat,
         density=compile_graph([flat.vector, marginal.start], outputs),
         expanded=compile_graph([flat.vector], flat(*graphs)),
-        joint=compile_graph([flat.vector, marginal.states], [marginal.joint]),
+        conditional=compile_graph([flat.vector, marginal.states], [marginal.conditional]),
         dims=dims,
         coords=coords,
         states=marginal.states.type.shape,
@@ -142,7 +143,7 @@ def _without_latents(model: Any, graphs: list[Any], dims: dict[str, tuple[str, .
         flat=flat,
         density=compile_graph([flat.vector], [logp, pt.grad(logp, flat.vector)]),
         expanded=compile_graph([flat.vector], flat(*graphs)),
-        joint=None,
+        conditional=None,
         dims=dims,
         coords=coords,
         states=None,

@@ -162,7 +162,7 @@ def build_leverage(priors: Priors, shapes: Shapes, layout: Layout) -> Any:
     columns = measure_columns(layout)
     shape = (shapes.week, max(part.stop for part in columns.values()))
     with pm.Model(coords=_coords(shapes, layout), check_bounds=False) as model:
-        weeks, episodes, counts = declare_tables(shapes)
+        tables = declare_tables(shapes)
         measures = pt.specify_shape(pm.Data("measures", np.zeros(shape)), shape)
         given = {name: measures[:, part] for name, part in columns.items()}
         states = declare_states(STATES, *_path_law(priors, shapes, layout, given["fighting"]), dims=("week", "state"))
@@ -173,7 +173,7 @@ def build_leverage(priors: Priors, shapes: Shapes, layout: Layout) -> Any:
         _item_likelihoods(priors, layout, read, given)
         on_gap = priors.vector("gap_effect", GAP_EFFECTS, dim="gap_on")
         extra = read[:, -1:] * pt.dot(on_gap, pt.as_tensor(gap_placement()))
-        declare_hazards(priors, weeks, episodes, counts, extra=extra)
+        declare_hazards(priors, shapes, tables, extra=extra)
     return model
 
 
@@ -184,7 +184,7 @@ def _coords(shapes: Shapes, layout: Layout) -> dict[str, Any]:
     }
     named |= {f"{reveals}_item": [layout.items[k].id for k in layout.revealing(reveals)] for reveals in LEAST}
     return {
-        **hazard_coords(shapes),
+        **hazard_coords(),
         **named,
         "week": np.arange(shapes.week),
         "state": list(layout.states),

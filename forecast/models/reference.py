@@ -1,9 +1,9 @@
 """The reference episodes as data for the hazards: what other negotiations say about how talks end.
 
 An episode is talks from its start until a deal or a collapse. It enters week by week, from the week in which it could
-first have been chosen (its start), failures and open ones included. Rounds are never counted beside their episode,
-secret tracks enter once they are public (the vintage sees to that), and episodes of the case's own dyad inside the
-weekly grid are left out because the coded weeks already hold them.
+first have been chosen (its start), failures and open ones included; its last week counts by its days. Rounds are never
+counted beside their episode, secret tracks enter once they are public (the vintage sees to that), and episodes of the
+case's own dyad inside the weekly grid are left out because the coded weeks already hold them.
 """
 
 import math
@@ -42,7 +42,7 @@ class EpisodeWeeks:
     weeks
         Weeks since the start of the episode when the week begins [row].
     weight
-        Weeks at risk times the power-prior weight of their class [row].
+        Weeks at risk, parts of one included, times the power-prior weight of their class [row].
     moves
         Moves made times the same weight, by move of ``EPISODE_MOVES`` [row, move].
     """
@@ -101,7 +101,9 @@ def _weeks_of(episode: Any, weight: float, today: date) -> pd.DataFrame:
     """One row a week at risk of an episode."""
     over = pd.notna(episode.ended_on)
     stop = episode.ended_on if over else pd.Timestamp(today)
-    rows = _weeks_at(range(max(1, math.ceil((stop - episode.started_on).days / 7))), weight)
+    at_risk = max(1, (stop - episode.started_on).days) / 7
+    rows = _weeks_at(range(math.ceil(at_risk)), weight)
+    rows.loc[rows.index[-1], "weight"] = weight * (at_risk - (len(rows) - 1))
     rows["dyad"], rows["mediated"] = episode.dyad, episode.mediator != ""
     if over:
         rows.loc[rows.index[-1], _MOVE_OF[episode.outcome]] = weight

@@ -17,7 +17,6 @@ from forecast.models.hazards import build_hazards, hazard_data, shapes_of
 from forecast.models.history import History, Origin
 from forecast.models.leverage import Layout, build_leverage, layout_of, leverage_data, with_leverage
 from forecast.models.priors import Priors
-from forecast.models.reference import episode_weeks
 from forecast.models.walk import BaseRateWalker, HazardWalker, Walker
 
 
@@ -37,8 +36,6 @@ class Rung:
         Declare the PyMC model for a history's shape.
     data
         Data arrays for a compiled model of that shape.
-    trim
-        Cut the padding off the draws of a history.
     walker
         Paths from draws and an origin.
     latent
@@ -55,7 +52,6 @@ class Rung:
     shape: Callable[[History], tuple[Any, ...]]
     build: Callable[[Priors, History], Any]
     data: Callable[[History], dict[str, np.ndarray]]
-    trim: Callable[[xr.Dataset, History], xr.Dataset]
     walker: Callable[[xr.Dataset, Origin, int, np.random.Generator], Walker]
     levels_move_on: bool
     latent: Callable[[xr.Dataset, np.ndarray, History], xr.Dataset] | None = None
@@ -73,7 +69,6 @@ def _hazard_rung(name: str, title: str, answers: str, *, drivers: bool) -> Rung:
             priors, shapes_of(history), history.composites.names, drivers=drivers
         ),
         data=lambda history: _hazard_arrays(history, drivers=drivers),
-        trim=_only_used_dyads,
         walker=lambda draws, origin, paths, rng: HazardWalker(draws, origin, paths=paths, rng=rng),
         levels_move_on=True,
     )
@@ -82,12 +77,6 @@ def _hazard_rung(name: str, title: str, answers: str, *, drivers: bool) -> Rung:
 def _hazard_arrays(history: History, *, drivers: bool) -> dict[str, np.ndarray]:
     data = hazard_data(history, shapes_of(history))
     return data if drivers else {name: table for name, table in data.items() if name != "autoregression"}
-
-
-def _only_used_dyads(draws: xr.Dataset, history: History) -> xr.Dataset:
-    """Dyads beyond those of the history are padding, drawn from the prior; the others get their names."""
-    names = episode_weeks(history.vintage).dyads
-    return draws.isel(dyad=slice(len(names))).assign_coords(dyad=list(names))
 
 
 def _leverage_rung(name: str, title: str, answers: str) -> Rung:
@@ -102,7 +91,6 @@ def _leverage_rung(name: str, title: str, answers: str) -> Rung:
         shape=lambda history: (shapes_of(history), layout(history).key()),
         build=lambda priors, history: build_leverage(priors, shapes_of(history), layout(history)),
         data=lambda history: leverage_data(history, shapes_of(history)),
-        trim=_only_used_dyads,
         walker=lambda draws, origin, paths, rng: HazardWalker(draws, origin, paths=paths, rng=rng),
         levels_move_on=True,
         latent=lambda draws, paths, history: with_leverage(draws, paths, history, layout(history)),
@@ -118,7 +106,6 @@ RUNGS: dict[str, Rung] = {
         shape=lambda _history: (),
         build=lambda priors, _history: build_base_rate(priors),
         data=base_rate_data,
-        trim=lambda draws, _history: draws,
         walker=lambda draws, origin, paths, rng: BaseRateWalker(draws, origin, paths=paths, rng=rng),
         levels_move_on=False,
     ),

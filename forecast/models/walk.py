@@ -228,7 +228,7 @@ def _band_of(week: int) -> tuple[int, int]:
 def _base_with_own_dyad(draws: xr.Dataset) -> np.ndarray:
     """Base log-odds plus the case's own dyad effects [draw, move]."""
     base = _values(draws, "base").copy()
-    own = _values(draws, "dyad_effect")[:, 0, :]
+    own = _values(draws, "own_dyad")
     for name, column in (("limited", 0), ("comprehensive", 0), ("collapse", 1)):
         base[:, MOVE_NAMES.index(name)] += own[:, column]
     return base

@@ -95,13 +95,12 @@ def _prior_draws(priors: Priors, rng: np.random.Generator) -> xr.Dataset:
         return np.column_stack([priors.draw(name, DRAWS, rng) for name in names])
 
     spreads = columns(("dyad_sd_deal", "dyad_sd_collapse"))
-    dyad = (spreads * rng.standard_normal((DRAWS, 2)))[:, None, :]
     return xr.Dataset(
         {
             "base": (("sample", "move"), columns(MOVE_NAMES)),
             "term": (("sample", "coefficient"), columns(TERM_NAMES)),
             "chance": (("sample", "chance_of"), columns(CHANCES)),
-            "dyad_effect": (("sample", "dyad", "dyad_on"), dyad),
+            "own_dyad": (("sample", "dyad_on"), spreads * rng.standard_normal((DRAWS, 2))),
         },
         coords={"chance_of": list(CHANCES)},
     )

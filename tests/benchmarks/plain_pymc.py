@@ -24,7 +24,7 @@ from forecast.models.leverage import layout_of
 from forecast.observations import as_of
 
 DAY = "2026-04-14"
-LEFT_OUT = {"leverage", "shift", "scale", "dyad_effect"}  # functions of the others, or padding
+LEFT_OUT = {"leverage", "shift", "scale"}  # functions of the others
 
 
 @dataclass(frozen=True, slots=True)

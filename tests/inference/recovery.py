@@ -58,7 +58,7 @@ class Truth:
             "term": self._of(TERM_NAMES),
             "chance": self._of(CHANCES),
             "dyad_sd": self._of(("dyad_sd_deal", "dyad_sd_collapse")),
-            "dyad_effect": np.array([self.dyads[str(name)] for name in posterior["dyad"].values]),
+            "own_dyad": self.dyads["(own)"],
             "reference_offset": self.reference_offset,
             "driver": self.driver,
             "persistence": self.persistence,
@@ -250,7 +250,7 @@ def _episodes(history: History, truth: Truth, rng: np.random.Generator) -> pd.Da
         _ending(truth, dyad, mediated=mediator != "", rng=rng)
         for dyad, mediator in zip(table["dyad"], table["mediator"], strict=True)
     ]
-    ended = [start + pd.Timedelta(weeks=weeks) if move else pd.NaT for weeks, move in endings]
+    ended = [start + pd.Timedelta(days=days) if move else pd.NaT for days, move in endings]
     return table.assign(
         started_on=start,
         ended_on=pd.to_datetime(pd.Series(ended, table.index)),
@@ -259,20 +259,20 @@ def _episodes(history: History, truth: Truth, rng: np.random.Generator) -> pd.Da
 
 
 def _ending(truth: Truth, dyad: str, *, mediated: bool, rng: np.random.Generator) -> tuple[int, str]:
-    """Weeks that an episode lasted and the move that ended it, none if it is still open."""
+    """Days that an episode lasted and the move that ended it, none if it is still open: rates that compete."""
     deal, collapse = truth.dyads[dyad]
     s = truth.scalars
     for week in range(EPISODE_WEEKS):
-        odds = []
+        rates = []
         for move, offset in zip(EPISODE_MOVES, truth.reference_offset, strict=True):
             mediation = s["mediation_collapse" if move == "collapse" else "mediation_deal"] * mediated
             of_dyad = collapse if move == "collapse" else deal
-            odds.append(np.exp(s[move] + offset + s[f"duration_{move}"] * np.log(1 + week / 13) + mediation + of_dyad))
-        drawn = rng.random() * (1 + sum(odds))
-        for move, cumulative in zip(EPISODE_MOVES, np.cumsum(odds), strict=True):
-            if drawn < cumulative:
-                return week + 1, move
-    return EPISODE_WEEKS, ""
+            rates.append(np.exp(s[move] + offset + s[f"duration_{move}"] * np.log(1 + week / 13) + mediation + of_dyad))
+        waited = rng.exponential(1 / sum(rates))
+        if waited < 1:
+            move = EPISODE_MOVES[rng.choice(len(rates), p=np.array(rates) / sum(rates))]
+            return max(1, round(7 * (week + waited))), move
+    return 7 * EPISODE_WEEKS, ""
 
 
 # --- fitting and comparing -------------------------------------------------------------------------------------------

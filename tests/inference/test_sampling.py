@@ -14,7 +14,6 @@ from forecast.models.hazards import CHANCES, hazard_data, shapes_of
 from forecast.models.moves import MOVE_NAMES, TERM_NAMES
 from forecast.models.priors import DirichletPrior
 from forecast.observations import Vintage
-from tests.models.given import dyads_of
 
 
 @pytest.mark.parametrize(
@@ -102,14 +101,14 @@ def test_chances_are_their_closed_forms(hazards: Fit, priors: Priors) -> None:
 
 
 @pytest.mark.slow
-def test_a_fit_holds_what_the_schema_says_without_the_padding(hazards: Fit) -> None:
+def test_a_fit_holds_what_the_schema_says(hazards: Fit) -> None:
     assert set(hazards.posterior.data_vars) == set(VARIABLES["R1"])
     for name, (dims, _) in VARIABLES["R1"].items():
         assert hazards.posterior[name].dims == ("chain", "draw", *dims)
     assert set(hazards.sample_stats.data_vars) == set(SAMPLE_STATS)
     assert list(hazards.posterior["move"].values) == list(MOVE_NAMES)
     assert list(hazards.posterior["coefficient"].values) == list(TERM_NAMES)
-    assert list(hazards.posterior["dyad"].values) == dyads_of(hazards.history)
+    assert list(hazards.posterior["dyad_on"].values) == ["deal", "collapse"]
     assert not hazards.posterior.attrs
     flat = hazards.flat_draws()["base"]
     np.testing.assert_array_equal(flat.values[-1], hazards.posterior["base"].values[-1, -1])

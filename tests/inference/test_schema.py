@@ -5,7 +5,7 @@ HAZARDS = {
     "term": ("coefficient",),
     "chance": ("chance_of",),
     "dyad_sd": ("dyad_on",),
-    "dyad_effect": ("dyad", "dyad_on"),
+    "own_dyad": ("dyad_on",),
     "reference_offset": ("episode_end",),
 }
 DRIVERS = {
@@ -39,7 +39,7 @@ LEVERAGE = {
 
 def test_the_schema_is_pinned() -> None:
     """A failure here is a breaking change of the posterior's file format: raise SCHEMA and say so in the changelog."""
-    assert SCHEMA == "forecast-posterior/1"
+    assert SCHEMA == "forecast-posterior/2"
     assert SAMPLE_DIMS == ("chain", "draw")
     assert SAMPLE_STATS == ("diverging", "energy", "n_steps", "depth", "step_size")
     assert {rung: {name: dims for name, (dims, _) in variables.items()} for rung, variables in VARIABLES.items()} == {

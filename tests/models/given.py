@@ -44,7 +44,6 @@ def coordinates(history: History) -> dict[str, list[str] | list[int]]:
         "coefficient": list(TERM_NAMES),
         "chance_of": list(CHANCES),
         "dyad_on": ["deal", "collapse"],
-        "dyad": dyads_of(history),
         "episode_end": list(EPISODE_MOVES),
         "composite": list(history.composites.names),
         "driven": list(DRIVEN),
@@ -58,7 +57,7 @@ def drawn(rung: str, history: History, *, chains: int = 2, draws: int = 100, see
     """Draw a rung's parameters from the shipped priors, in the shape of a posterior [chain, draw, ...]."""
     rng = np.random.default_rng(seed)
     size = (chains, draws)
-    values = _base_rate(size, rng) if rung == "R0" else _hazards(history, size, rng)
+    values = _base_rate(size, rng) if rung == "R0" else _hazards(size, rng)
     if rung == "R3":
         values |= _drivers(history, size, rng)
     named = coordinates(history)
@@ -107,15 +106,14 @@ def _base_rate(size: tuple[int, int], rng: np.random.Generator) -> dict[str, np.
     }
 
 
-def _hazards(history: History, size: tuple[int, int], rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _hazards(size: tuple[int, int], rng: np.random.Generator) -> dict[str, np.ndarray]:
     spread = _stacked(("dyad_sd_deal", "dyad_sd_collapse"), size, rng)
-    dyads = len(dyads_of(history))
     return {
         "base": _stacked(MOVE_NAMES, size, rng),
         "term": _stacked(TERM_NAMES, size, rng),
         "chance": _stacked(CHANCES, size, rng),
         "dyad_sd": spread,
-        "dyad_effect": spread[:, :, None, :] * rng.standard_normal((*size, dyads, 2)),
+        "own_dyad": spread * rng.standard_normal((*size, 2)),
         "reference_offset": shipped_priors().draw("reference_offset", (*size, len(EPISODE_MOVES)), rng),
     }
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 
 from forecast.errors import RungError
 from forecast.models import History, Priors
@@ -62,7 +62,7 @@ def random_values(priors: Priors, shapes: Shapes, rng: np.random.Generator) -> d
     names = (*MOVE_NAMES, *TERM_NAMES, *CHANCES, "dyad_sd_deal", "dyad_sd_collapse")
     values = {name: priors.draw(name, 1, rng)[0] for name in (*names, "global_scale", "slab_scale")}
     return values | {
-        "dyad_raw": rng.standard_normal((shapes.dyad, 2)),
+        "own_dyad_raw": rng.standard_normal(2),
         "reference_offset": priors.draw("reference_offset", 3, rng),
         "persistence": priors.draw("persistence", shapes.composite, rng),
         "innovation": priors.draw("innovation", shapes.composite, rng),
@@ -126,7 +126,7 @@ def plain_ladders(history: History, values: Values, *, drivers: bool) -> dict[st
         mediation=history.weeks.marks["mediation"][:-1].astype(float),
         **known,
     )
-    own = values["dyad_raw"][0] * [values["dyad_sd_deal"], values["dyad_sd_collapse"]]
+    own = values["own_dyad_raw"] * [values["dyad_sd_deal"], values["dyad_sd_collapse"]]
     parameters = {n: float(values[n]) for n in (*MOVE_NAMES, *TERM_NAMES)} | {
         "dyad_deal": own[0],
         "dyad_collapse": own[1],
@@ -166,22 +166,41 @@ def plain_composites(history: History, values: Values) -> float:
 def plain_episodes(history: History, values: Values) -> float:
     rows = episode_weeks(history.vintage)
     spread = np.array([values["dyad_sd_deal"], values["dyad_sd_collapse"]])
-    total = 0.0
-    for k in range(rows.n_rows):
-        deal, collapse = values["dyad_raw"][rows.dyad[k]] * spread
-        long = np.log(1 + rows.weeks[k] / 13)
-        eta = [
-            values[move]
-            + values["reference_offset"][j]
-            + values[f"duration_{move}"] * long
-            + values["mediation_collapse" if move == "collapse" else "mediation_deal"] * rows.mediated[k]
-            + (collapse if move == "collapse" else deal)
-            for j, move in enumerate(EPISODE_MOVES)
-        ]
-        staying = np.log(1 + np.exp(eta).sum())
-        moves = rows.moves[k].sum()
-        total += rows.moves[k] @ (eta - staying) - (rows.weight[k] - moves) * staying
-    return float(total)
+    rates = np.array([plain_rates(values, rows.weeks[k], rows.mediated[k]) for k in range(rows.n_rows)])
+    effects = [[0, 1], [2]]  # on both kinds of deal, on collapse
+
+    def given(dyad: int, kind: int, u: float) -> float:
+        """Log-likelihood of a dyad's deals or collapses, its effect being u."""
+        mine, ends = rows.dyad == dyad, effects[kind]
+        log_rates = np.log(rates[mine][:, ends]) + u
+        return float((rows.moves[mine][:, ends] * log_rates).sum() - rows.weight[mine] @ np.exp(log_rates).sum(axis=1))
+
+    total = sum(given(0, kind, values["own_dyad_raw"][kind] * spread[kind]) for kind in (0, 1))
+    for dyad in range(1, len(rows.dyads)):
+        for kind in (0, 1):
+            effect = stats.norm(0, spread[kind])
+            likelihood, _ = integrate.quad(
+                lambda u, d=dyad, k=kind, e=effect: np.exp(given(d, k, u)) * e.pdf(u),
+                -9 * spread[kind],
+                9 * spread[kind],
+            )
+            total += np.log(likelihood)
+    return total
+
+
+def plain_rates(values: Values, weeks: float, mediated: float) -> list[float]:
+    """Weekly rates of the three ways in which an episode ends, of a dyad like all others."""
+    return [
+        float(
+            np.exp(
+                values[move]
+                + values["reference_offset"][j]
+                + values[f"duration_{move}"] * np.log(1 + weeks / 13)
+                + values["mediation_collapse" if move == "collapse" else "mediation_deal"] * mediated
+            )
+        )
+        for j, move in enumerate(EPISODE_MOVES)
+    ]
 
 
 def plain_priors(priors: Priors, values: Values, *, drivers: bool) -> float:
@@ -198,7 +217,7 @@ def plain_priors(priors: Priors, values: Values, *, drivers: bool) -> float:
 
     drive = ("global_scale", "slab_scale", "persistence", "innovation") if drivers else ()
     names = (*MOVE_NAMES, *TERM_NAMES, *CHANCES, "dyad_sd_deal", "dyad_sd_collapse", "reference_offset", *drive)
-    total = sum(density(name, values[name]) for name in names) + stats.norm.logpdf(values["dyad_raw"]).sum()
+    total = sum(density(name, values[name]) for name in names) + stats.norm.logpdf(values["own_dyad_raw"]).sum()
     if drivers:
         total += (np.log(2) + stats.t(3).logpdf(values["local_scale"])).sum() + stats.norm.logpdf(
             values["driver_raw"]
@@ -240,16 +259,14 @@ def test_two_statistics_a_composite_say_what_its_weeks_say(model: Laid, history:
 
 
 def test_padding_changes_nothing(model: Laid, history: History, priors: Priors) -> None:
-    """The same history in a model of other array lengths: equal but for the priors of dyads that no row names."""
+    """The same history in a model of other array lengths: dyads that no row names integrate to one."""
     small = model.shapes
     large = replace(small, week=small.week + 60, episode_week=small.episode_week + 90, dyad=small.dyad + 8)
     wide = laid(history, priors, drivers=True, shapes=large)
     for seed in (4, 5):
         values = random_values(priors, large, np.random.default_rng(seed))
-        narrow = {**values, "dyad_raw": values["dyad_raw"][: small.dyad]}
-        more = stats.norm.logpdf(values["dyad_raw"][small.dyad :]).sum()
         padded = sum(wide.terms(sampled_point(wide.model, priors, values)).values())
-        assert padded - more == pytest.approx(sum(model.terms(sampled_point(model.model, priors, narrow)).values()))
+        assert padded == pytest.approx(sum(model.terms(sampled_point(model.model, priors, values)).values()))
 
 
 def test_named_vectors_hold_each_parameter_in_its_place(model: Laid, priors: Priors) -> None:

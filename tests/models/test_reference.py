@@ -13,7 +13,7 @@ from tests.conftest import Row, TinyCase
 
 NOW = "2021-06-25"
 LIMITED = {"started_on": "1990-01-01", "ended_on": "1990-02-15", "outcome": "limited_deal"}  # 45 days: seven weeks
-# Coefficients of ordinary size: base log-odds, slope on duration and effect of mediation, by way of ending.
+# Coefficients of ordinary size: base log rate a week, slope on duration and effect of mediation, by way of ending.
 TYPICAL = {"limited": (-4.3, 0.4, 0.4), "comprehensive": (-6.0, 0.4, 0.4), "collapse": (-2.6, -0.3, -0.2)}
 
 
@@ -21,14 +21,14 @@ def laid_out(tiny: TinyCase, episodes: Sequence[Row], when: str = NOW) -> Episod
     return episode_weeks(as_of(tiny.write(episodes=episodes), when))
 
 
-def typical_log_odds(weeks: np.ndarray, mediated: np.ndarray) -> np.ndarray:
-    """Log-odds of the three ways to end [row, move]."""
+def typical_log_rates(weeks: np.ndarray, mediated: np.ndarray) -> np.ndarray:
+    """Log rates of the three ways to end [row, move]."""
     long = np.log(1 + weeks / 13)
     return np.stack([a + b * long + c * mediated for a, b, c in (TYPICAL[m] for m in EPISODE_MOVES)], axis=-1)
 
 
-def single_weeks(vintage: Vintage) -> Iterator[tuple[float, bool, str, int, str]]:
-    """Weight, mediation, ending, weeks and dyad of every episode that may enter, by the rules on paper."""
+def single_weeks(vintage: Vintage) -> Iterator[tuple[float, bool, str, float, str]]:
+    """Weight, mediation, ending, weeks at risk and dyad of every episode that may enter, by the rules on paper."""
     case = vintage.case
     ends_as = {"limited_deal": "limited", "comprehensive_deal": "comprehensive", "open": ""}
     rows: Iterable[Any] = vintage.episodes.itertuples()
@@ -37,14 +37,14 @@ def single_weeks(vintage: Vintage) -> Iterator[tuple[float, bool, str, int, str]
         if e.level == "round" or (e.dyad in case.dyads and inside):
             continue
         stop = vintage.day if pd.isna(e.ended_on) else e.ended_on.date()
-        weeks = max(1, -(-(stop - e.started_on.date()).days // 7))
+        weeks = max(1, (stop - e.started_on.date()).days) / 7
         weight = case.reference_weights.get(e.reference_class, case.default_reference_weight)
         yield weight, e.mediator != "", ends_as.get(e.outcome, "collapse"), weeks, e.dyad
 
 
 def gathered_log_likelihood(rows: EpisodeWeeks) -> float:
-    eta = typical_log_odds(rows.weeks, rows.mediated)
-    return float((rows.moves * eta).sum() - rows.weight @ np.log1p(np.exp(eta).sum(axis=1)))
+    eta = typical_log_rates(rows.weeks, rows.mediated)
+    return float((rows.moves * eta).sum() - rows.weight @ np.exp(eta).sum(axis=1))
 
 
 # --- what enters -----------------------------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ def gathered_log_likelihood(rows: EpisodeWeeks) -> float:
 def test_an_episode_is_at_risk_every_week_from_its_start_and_moves_in_the_last(tiny_case: TinyCase) -> None:
     rows = laid_out(tiny_case, [LIMITED])
     np.testing.assert_array_equal(rows.weeks, np.arange(7))
-    np.testing.assert_array_equal(rows.weight, np.full(7, 0.5))
+    np.testing.assert_allclose(rows.weight, [*[0.5] * 6, 0.5 * 3 / 7])  # six weeks and three days
     np.testing.assert_array_equal(rows.moves[:-1], 0)
     assert dict(zip(EPISODE_MOVES, rows.moves[-1], strict=True)) == {"limited": 0.5, "comprehensive": 0, "collapse": 0}
     assert rows.dyads == ("(own)", "Ruritania-Strelsau")
@@ -76,9 +76,10 @@ def test_failures_are_collapses_and_enter_like_deals(tiny_case: TinyCase, outcom
     assert rows.mediated.all()
 
 
-def test_talks_that_end_on_the_day_they_start_are_one_week(tiny_case: TinyCase) -> None:
+def test_talks_that_end_on_the_day_they_start_were_at_risk_for_a_day(tiny_case: TinyCase) -> None:
     rows = laid_out(tiny_case, [{**LIMITED, "ended_on": LIMITED["started_on"]}])
-    assert rows.weight.tolist() == rows.moves.sum(axis=1).tolist() == [0.5]
+    assert rows.weight.tolist() == pytest.approx([0.5 / 7])
+    assert rows.moves.sum(axis=1).tolist() == [0.5]
 
 
 def test_rounds_are_never_counted(tiny_case: TinyCase) -> None:
@@ -118,7 +119,7 @@ def test_talks_under_way_are_at_risk_and_have_made_no_move(tiny_case: TinyCase, 
 
 def test_a_class_without_a_weight_gets_the_default(tiny_case: TinyCase) -> None:
     rows = laid_out(tiny_case, [LIMITED, {**LIMITED, "reference_class": "feuds", "started_on": "1990-02-12"}])
-    np.testing.assert_array_equal(rows.weight, [0.75, *[0.5] * 6])
+    np.testing.assert_allclose(rows.weight, [0.5 + 0.25 * 3 / 7, *[0.5] * 5, 0.5 * 3 / 7])
     np.testing.assert_array_equal(rows.moves[:, 0], [0.25, *[0] * 5, 0.5])
 
 
@@ -145,9 +146,10 @@ def test_the_shipped_episodes_that_enter_are_those_of_the_rules(us_iran_now: Vin
 def test_blocks_of_weeks_say_the_same_as_single_weeks(us_iran_now: Vintage) -> None:
     total = 0.0
     for weight, mediated, ending, weeks, _ in single_weeks(us_iran_now):
-        eta = typical_log_odds(np.arange(weeks), np.full(weeks, mediated))
+        begun = np.arange(np.ceil(weeks))
+        eta = typical_log_rates(begun, np.full(len(begun), mediated))
         moved = eta[-1, EPISODE_MOVES.index(ending)] if ending else 0.0
-        total += weight * (moved - np.log1p(np.exp(eta).sum(axis=1)).sum())
+        total += weight * (moved - np.minimum(weeks - begun, 1.0) @ np.exp(eta).sum(axis=1))
     assert total < -100  # so that the tolerance is finer than half a percent
     assert gathered_log_likelihood(episode_weeks(us_iran_now)) == pytest.approx(total, abs=0.25)
 

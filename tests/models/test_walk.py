@@ -65,13 +65,13 @@ def parameters(**changed: float) -> Parameters:
 
 def as_draws(*sets: Parameters) -> xr.Dataset:
     """Lay parameters out as posterior draws with the dimension ``sample``."""
-    own = np.array([[[p["dyad_deal"], p["dyad_collapse"]]] for p in sets])
+    own = np.array([[p["dyad_deal"], p["dyad_collapse"]] for p in sets])
     return xr.Dataset(
         {
             "base": (("sample", "move"), [[p[m] for m in MOVE_NAMES] for p in sets]),
             "term": (("sample", "coefficient"), [[p[t] for t in TERM_NAMES] for p in sets]),
             "chance": (("sample", "chance_of"), [[p[c] for c in CHANCES] for p in sets]),
-            "dyad_effect": (("sample", "dyad", "dyad_on"), own),
+            "own_dyad": (("sample", "dyad_on"), own),
         },
         coords={"chance_of": list(CHANCES)},
     )
@@ -267,7 +267,7 @@ def test_features_of_a_path_are_those_of_the_history_in_the_same_state(history: 
     weights = np.einsum("fmk,sk->sfm", placement(), draws["term"].values)
     driver = draws["driver"].values
     columns = {m: g for g, moves in enumerate(DRIVEN.values()) for m in moves}
-    own = draws["dyad_effect"].values[:, 0]
+    own = draws["own_dyad"].values
     for t in range(0, len(history.features), 23):
         row = history.features[t]
         expected = draws["base"].values + np.einsum("f,sfm->sm", row, weights)
