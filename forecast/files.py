@@ -9,6 +9,23 @@ from pathlib import Path
 from forecast.errors import BusyError, OutputError
 
 
+def check_place(out: Path) -> None:
+    """Make sure, without making it, that a folder can be made or written to.
+
+    Raises
+    ------
+    OutputError
+        A file is in the way, or the nearest folder that there is may not be written to.
+    """
+    nearest = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        message = f"{out}: cannot write here ({nearest} is a file); choose another folder with --out"
+        raise OutputError(message)
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        message = f"{out}: cannot write here (no permission in {nearest}); choose another folder with --out"
+        raise OutputError(message)
+
+
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
     """Make a folder if need be and hold its lock.

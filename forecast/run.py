@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from forecast.case import Case
 from forecast.errors import CaseError, EngineError, OutputError, PosteriorError, RungError, at
-from forecast.files import locked
+from forecast.files import check_place, locked
 from forecast.inference import Fit, Settings, fit, load_posterior, manifest, save_posterior
 from forecast.ledger import Appended, Ledger, append, head_of, open_ledger
 from forecast.ledger.issue import forecasts_of
@@ -141,8 +141,9 @@ def run_case(  # noqa: PLR0913  # the options of `forecast run`, by name
     from forecast.markets.compare import check_markets
 
     say = say or _silent
-    open_ledger(db)  # a ledger that cannot be used is better known now than after the fit
+    open_ledger(db)  # a ledger that cannot be used is better known now than after the fit,
     check_markets(case)  # and so are market tables with a mistake
+    check_place(out or Path("out"))  # and a folder that cannot be written to
     fallbacks: list[Fallback] = []
     for name in (rung, *_below(rung)):
         last = get_rung(name).latent is None

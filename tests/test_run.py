@@ -280,6 +280,15 @@ def test_a_ledger_that_cannot_be_used_stops_a_run_before_it_samples(
         run_case(us_iran, out=tmp_path / "out", command="test", db=f"sqlite:///{tmp_path}/notes.txt")
 
 
+def test_a_place_that_cannot_be_written_to_is_known_before_the_fit(
+    us_iran: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forecast.run.fit_case", lambda *_, **__: pytest.fail("the run went on to sample"))
+    (tmp_path / "report").write_text("a file")
+    with pytest.raises(OutputError, match=r"report/deeper: cannot write here .*--out"):
+        run_case(us_iran, out=tmp_path / "report" / "deeper", command="test", db=f"sqlite:///{tmp_path}/workspace.db")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

@@ -70,6 +70,8 @@ def _show(arguments: argparse.Namespace) -> int:
         message = f"ledger show: --last {arguments.last}: give 0 for all, or a number of entries"
         raise ForecastError(message)
     entries = read_entries(existing_ledger(arguments.db))
+    for field in ("case", "question"):
+        _check_known(entries, field, getattr(arguments, field))
     settled = by_instance(entries)
     chosen = [
         entry
@@ -84,6 +86,16 @@ def _show(arguments: argparse.Namespace) -> int:
     ]
     show(data, [*map(_line, chosen), f"{len(chosen)} of {len(entries)} entries"], arguments.json)
     return 0
+
+
+def _check_known(entries: "list[Entry]", field: str, name: str | None) -> None:
+    """Refuse a case or question that no entry is about: most likely it is misspelt."""
+    known = {getattr(entry.record, field) for entry in entries}
+    if name is not None and name not in known:
+        message = (
+            f"ledger show: --{field} {name}: nothing in this ledger; it has {', '.join(sorted(known)) or 'no entry'}"
+        )
+        raise LedgerError(message)
 
 
 def _line(entry: "Entry") -> str:
