@@ -1,5 +1,6 @@
 """The two files by which the tools of the Hubverse know a hub: what may be forecast, and how files are laid out."""
 
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -7,6 +8,7 @@ from forecast.ledger.records import Forecast, instant_text
 from forecast.ledger.rules import PUBLISHED_WITHIN
 
 _SCHEMAS = "https://raw.githubusercontent.com/hubverse-org/schemas/main/v6.0.0"
+_LONGEST_ID, _LONGEST_NAME = 30, 100  # characters that the schema allows
 _PROBABILITY = {"type": "double", "minimum": 0, "maximum": 1}
 
 
@@ -27,7 +29,7 @@ def tasks(forecasts: Iterable[Forecast]) -> dict[str, Any]:
     """Return the content of ``hub-config/tasks.json`` for the forecasts of an export."""
     records = list(forecasts)
     questions = sorted({f.question for f in records})
-    levels = sorted({level for f in records for level in f.quantiles}, key=float)
+    levels = sorted({float(level) for f in records for level in f.quantiles})
     events = _task(records, questions, "pmf", ["yes", "no"], target_type="binary")
     spreads = _task(records, [f"probability of {q}" for q in questions], "quantile", levels, target_type="continuous")
     return {
@@ -45,7 +47,7 @@ def tasks(forecasts: Iterable[Forecast]) -> dict[str, Any]:
 
 
 def _task(
-    records: list[Forecast], targets: list[str], output_type: str, ids: list[str], *, target_type: str
+    records: list[Forecast], targets: list[str], output_type: str, ids: list[Any], *, target_type: str
 ) -> dict[str, Any]:
     found: dict[str, Iterable[Any]] = {
         "case": {f.case for f in records},
@@ -63,8 +65,8 @@ def _task(
         "output_type": {output_type: described},
         "target_metadata": [
             {
-                "target_id": target,
-                "target_name": target,
+                "target_id": _short(target),
+                "target_name": target[:_LONGEST_NAME],
                 "target_units": "probability",
                 "target_keys": {"target": target},
                 "target_type": target_type,
@@ -73,3 +75,10 @@ def _task(
             for target in targets
         ],
     }
+
+
+def _short(target: str) -> str:
+    """Return a target's name, or if it is too long for an id its beginning and eight digits of its hash."""
+    if len(target) <= _LONGEST_ID:
+        return target
+    return f"{target[: _LONGEST_ID - 9]}-{hashlib.sha256(target.encode()).hexdigest()[:8]}"

@@ -1,5 +1,6 @@
 """Export and import: the same ledger again, in a format that others read, and nothing malformed comes in."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,6 +59,24 @@ def test_an_export_comes_back_as_the_same_ledger(
     assert verify(empty).problems == ()
     assert import_ledger(empty, tmp_path / "hub") == (0, 9)
     assert append(empty, forecasts(2), now=NOW).added == 0
+
+
+def test_tasks_are_within_what_the_schema_of_the_hubverse_allows(tmp_path: Path) -> None:
+    """Version 5 of tasks-schema.json: quantile levels are numbers, categories texts, ids of at most 30 characters."""
+    ledger = open_ledger(f"sqlite:///{tmp_path}/workspace.db")
+    long = ("comprehensive_deal_that_lasts_half_a_year", "comprehensive_deal_that_lasts_a_year")
+    append(ledger, [forecast(), *(forecast(question=question) for question in long)], now=NOW)
+    export_ledger(ledger, tmp_path / "hub")
+    (task_round,) = json.loads((tmp_path / "hub" / "hub-config" / "tasks.json").read_text())["rounds"]
+    events, spreads = task_round["model_tasks"]
+    assert events["output_type"]["pmf"]["output_type_id"]["required"] == ["yes", "no"]
+    assert spreads["output_type"]["quantile"]["output_type_id"]["required"] == [0.05, 0.95]
+    described = [target for task in (events, spreads) for target in task["target_metadata"]]
+    assert len({target["target_id"] for target in described}) == len(described) == 6
+    assert max(len(target["target_id"]) for target in described) == 30
+    for task in (events, spreads):
+        named = [target["target_keys"]["target"] for target in task["target_metadata"]]
+        assert sorted(named) == sorted(task["task_ids"]["target"]["optional"])
 
 
 def test_rows_are_those_of_the_hubverse(filled: Ledger, tmp_path: Path) -> None:
