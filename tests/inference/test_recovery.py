@@ -47,7 +47,7 @@ def test_simulated_histories_fit_the_model_of_the_real_one(history: History, pri
     for _, _, made in islice(made_up(history, priors, drivers=True), 3):
         rows = episode_weeks(made.vintage)
         assert rows.n_rows <= shapes.episode_week
-        assert set(rows.weight) <= set(range(1000))
+        np.testing.assert_allclose(7 * rows.weight, np.round(7 * rows.weight))  # days at full weight
         assert 0 < rows.moves.sum() <= len(made.vintage.episodes)
         assert made.features.shape == history.features.shape
         assert np.isfinite(made.features).all()
