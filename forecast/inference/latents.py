@@ -27,7 +27,7 @@ Proposal = Callable[[np.ndarray, int, np.random.Generator], tuple[np.ndarray, np
 # Paths a draw by the spread of their log weights at some draws, whose paths are thrown away lest they bias the means.
 TRIAL_DRAWS = 32
 TRIAL_PATHS = 6
-PATHS = ((0.4, 4), (1.0, 8), (np.inf, 80))
+PATHS = ((0.4, 4), (1.0, 8), (1.5, 16), (np.inf, 80))
 NEGLIGIBLE = 0.02  # distance of two posteriors below which the tail of the weights between them is of no account
 KHAT_LIMIT = 0.7  # above it importance weights have no usable variance (Vehtari et al., 2024)
 
