@@ -15,9 +15,13 @@ def check_place(out: Path) -> None:
     Raises
     ------
     OutputError
-        A file is in the way, or the nearest folder that there is may not be written to.
+        A file is in the way, or the nearest folder that there is cannot be looked into or written to.
     """
-    nearest = next(place for place in (out, *out.absolute().parents) if place.exists())
+    try:
+        nearest = next(place for place in (out, *out.absolute().parents) if place.exists())
+    except OSError as error:
+        message = f"{out}: cannot write here ({error.strerror}); choose another folder with --out"
+        raise OutputError(message) from None
     if not nearest.is_dir():
         message = f"{out}: cannot write here ({nearest} is a file); choose another folder with --out"
         raise OutputError(message)

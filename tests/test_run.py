@@ -280,13 +280,14 @@ def test_a_ledger_that_cannot_be_used_stops_a_run_before_it_samples(
         run_case(us_iran, out=tmp_path / "out", command="test", db=f"sqlite:///{tmp_path}/notes.txt")
 
 
+@pytest.mark.parametrize("place", ["report/deeper", "x" * 300], ids=["below a file", "too long a name"])
 def test_a_place_that_cannot_be_written_to_is_known_before_the_fit(
-    us_iran: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    us_iran: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     monkeypatch.setattr("forecast.run.fit_case", lambda *_, **__: pytest.fail("the run went on to sample"))
     (tmp_path / "report").write_text("a file")
-    with pytest.raises(OutputError, match=r"report/deeper: cannot write here .*--out"):
-        run_case(us_iran, out=tmp_path / "report" / "deeper", command="test", db=f"sqlite:///{tmp_path}/workspace.db")
+    with pytest.raises(OutputError, match=f"{place}: cannot write here .*--out"):
+        run_case(us_iran, out=tmp_path / place, command="test", db=f"sqlite:///{tmp_path}/workspace.db")
 
 
 @pytest.mark.parametrize(
