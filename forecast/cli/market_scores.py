@@ -15,9 +15,16 @@ _LEGEND = (
 
 def score_lines(document: Mapping[str, Any]) -> list[str]:
     """Write a document of schema ``forecast-market-scores/1`` as lines."""
-    overall = document["overall"] | {"all": "all contracts"}
     lines = [f"{document['case']} as of {document['as_of']}: what was said of settled contracts", *document["reading"]]
-    lines += [*_LEGEND, "moved: quotes that the log score moved to its floor."]
+    if document["overall"] is not None:
+        lines += _settled(document, document["overall"] | {"all": "all contracts"})
+    pairs = document["model_and_market"]
+    return [*lines, *_pairs(pairs)] if pairs else lines
+
+
+def _settled(document: Mapping[str, Any], overall: Mapping[str, Any]) -> list[str]:
+    """Lay the scores of the contracts out, what settled them, and which were left out."""
+    lines = [*_LEGEND, "moved: quotes that the log score moved to its floor."]
     for title, name, rows in (
         ("All leads", "all", [overall]),
         ("By weeks to the deadline", "band", document["bands"]),
@@ -26,9 +33,7 @@ def score_lines(document: Mapping[str, Any]) -> list[str]:
         lines += ["", title, *aligned([(name, *_HEAD), *((row[name], *_cells(row)) for row in rows)])]
     lines += ["", "What settled them", *aligned([("cluster", "n", "came"), *_told(document["clusters"])])]
     left = [f"  {LEFT_OUT[reason]}: {n}" for reason, n in document["left_out"].items() if n]
-    lines += ["", "Left out", *left] if left else []
-    pairs = document["model_and_market"]
-    return [*lines, *_pairs(pairs)] if pairs else lines
+    return [*lines, "", "Left out", *left] if left else lines
 
 
 def _pairs(pairs: Mapping[str, Any]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from os import cpu_count
 
 import numpy as np
 
+from forecast.errors import EngineError
 from forecast.inference.banded import kernels
 from forecast.inference.target import Target
 
@@ -85,6 +86,11 @@ def draw_latents(
     -------
     tuple
         Draws [chain, draw, element], paths [chain, draw, week, state] (single precision), and the correction.
+
+    Raises
+    ------
+    EngineError
+        A path that was drawn has no finite density.
     """
     chains, draws, size = flat.shape
     rows = flat.reshape(-1, size)
@@ -142,6 +148,12 @@ def _proposed(
     for k, e in enumerate(np.concatenate([noise, -noise])):  # mirrored pairs, so that skewness cancels
         paths[k] = mean + solve_upper(lower, e).reshape(mean.shape)
         log_weights[k] = _conditional(target, x, paths[k], data[1]) - at_mode + 0.5 * e @ e
+    if not np.isfinite(log_weights).all():
+        message = (
+            "a latent path drawn at its mode's curvature has no finite density, so the posterior cannot be corrected; "
+            "look at the values of leverage.toml's items, or use R3"
+        )
+        raise EngineError(message)
     return paths, log_weights
 
 

@@ -51,20 +51,21 @@ def market_scores(case: Case, *, when: datetime, curves: pd.DataFrame | None = N
     Returns
     -------
     dict
-        JSON-ready, schema ``forecast-market-scores/1``; what cannot be computed is null.
+        JSON-ready, schema ``forecast-market-scores/1``; what cannot be computed is null, as ``overall`` is where
+        nothing is settled.
 
     Raises
     ------
     ScoreError
-        No contract was settled yes or no by then with a quote before its deadline; or a curve lacks a week.
+        No contract was settled yes or no by then with a quote before its deadline, and there are no ``curves`` to lay
+        out; or a curve lacks a week.
     DataError
         A row of the market tables breaks their rules.
     """
     settled = settled_as_of(case, when)
     table = settled.table
-    if table.empty:
+    if table.empty and curves is None:
         raise ScoreError(f"{case.id}: {_nothing(settled.left_out, when)}")
-    (overall,) = _lines(table, ())
     document: dict[str, Any] = plain(
         {
             "schema": SCHEMA,
@@ -73,14 +74,14 @@ def market_scores(case: Case, *, when: datetime, curves: pd.DataFrame | None = N
             "floor": FLOOR,
             "interval": INTERVAL,
             "left_out": dict(settled.left_out),
-            "overall": overall,
+            "overall": next(iter(_lines(table, ())), None),
             "bands": _lines(table, ("band",)),
             "venues": _lines(table, ("venue",)),
             "clusters": _clusters(table),
             "model_and_market": _model_and_market(case, curves, when) if curves is not None else None,
         }
     )
-    return document | {"reading": _reading(document)}
+    return document | {"reading": _reading(document, when)}
 
 
 def fitted_pool(case: Case, curves: pd.DataFrame, *, rung: str, when: datetime) -> Pool:
@@ -98,6 +99,8 @@ def fitted_pool(case: Case, curves: pd.DataFrame, *, rung: str, when: datetime) 
 
 
 def _lines(table: pd.DataFrame, group: tuple[str, ...]) -> list[dict[str, Any]]:
+    if table.empty:
+        return []
     scored = score_table(table, group=group).drop(columns="label")
     return [{str(k): v for k, v in row.items()} for row in scored.to_dict(orient="records")]
 
@@ -139,6 +142,8 @@ def _pairs_reading(valued: int, pairs: int, clusters: int) -> list[str]:
 
 def _clusters(table: pd.DataFrame) -> list[dict[str, Any]]:
     """List what settled the contracts, and how many of them came."""
+    if table.empty:
+        return []
     questions = table.drop_duplicates(list(QUESTION))
     counted = questions.groupby("cluster")["outcome"].agg(["size", "sum"])
     return [{"cluster": name, "n": int(row["size"]), "came": int(row["sum"])} for name, row in counted.iterrows()]
@@ -149,8 +154,11 @@ def _nothing(left_out: Mapping[str, int], when: datetime) -> str:
     return f"nothing to score as of {when:%Y-%m-%d}, no contract with a quote was settled yes or no by then ({told})"
 
 
-def _reading(document: Mapping[str, Any]) -> list[str]:
+def _reading(document: Mapping[str, Any], when: datetime) -> list[str]:
     overall = document["overall"]
+    if overall is None:
+        told = _nothing(document["left_out"], when)
+        return [f"{told[0].upper()}{told[1:]}."]
     told = events(overall["clusters"])
     lines = [
         f"Settled contracts: {overall['n']}, by {told}. Contracts that one event settles are one piece of evidence."

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from forecast.errors import EngineError
 from forecast.inference import Settings
 from forecast.inference.compiled import compile_graph, flatten
 from forecast.inference.laplace import integrate_out
@@ -19,7 +20,7 @@ from forecast.models.states import declare_states
 
 pytestmark = pytest.mark.slow
 
-WEEKS, STATES = 60, 2
+WEEKS, STATES = 100, 2
 NOISE = 0.5
 
 
@@ -173,3 +174,9 @@ def test_the_engine_agrees_with_sampling_everything(seen: Seen, counted: Target)
                 compared += 1
                 assert abs(found - expected) < 4.5 * error, (name, k, method)
     assert compared == 2 * (2 + 1 + WEEKS * STATES)
+
+
+def test_paths_without_a_density_are_not_weighed(counted: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forecast.inference.latents._conditional", lambda *_given: float("nan"))
+    with pytest.raises(EngineError, match="no finite density"):
+        draw_latents(counted, {}, np.tile(counted.flat.start, (2, 50, 1)), seed=3)

@@ -4,7 +4,6 @@ import hashlib
 import shutil
 import sqlite3
 import subprocess
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -277,24 +276,3 @@ def test_a_writer_that_is_waited_for_too_long_is_named(ledger: Ledger, monkeypat
     finally:
         other.close()
     assert append(impatient, forecasts(2), now=NOW).added == 1
-
-
-# --- speed -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_thousand_entries_go_in_within_a_second(any_ledger: Ledger) -> None:
-    append(any_ledger, forecasts(1), now=NOW)
-    records = forecasts(1000, start=1)
-    began = time.perf_counter()
-    append(any_ledger, records, now=NOW)
-    assert time.perf_counter() - began < 1
-
-
-@pytest.mark.slow
-def test_a_hundred_thousand_entries_are_verified_within_ten_seconds(any_ledger: Ledger) -> None:
-    for k in range(5):
-        append(any_ledger, forecasts(20_000, start=20_000 * k), now=NOW)
-    began = time.perf_counter()
-    found = verify(any_ledger)
-    assert (found.length, found.problems) == (100_000, ())
-    assert time.perf_counter() - began < 10

@@ -60,6 +60,24 @@ def test_nothing_settled_says_what_there_is(case: Case) -> None:
         market_scores(case, when=parse_instant("2020-08-01"))
 
 
+def test_a_backtest_is_laid_out_where_nothing_is_settled(
+    capsys: pytest.CaptureFixture[str], market_case: MarketCase, tmp_path: Path
+) -> None:
+    case = market_case.write()
+    curves = curves_of(case.id, "pact", origins=("2020-04-03", "2020-06-04"), rungs={"R3": 0.02})
+    found = market_scores(case, when=parse_instant("2020-06-10"), curves=curves)
+    assert (found["overall"], found["bands"], found["clusters"]) == (None, [], [])
+    assert found["reading"][0].startswith("Nothing to score as of 2020-06-10, no contract with a quote was settled")
+    assert [leg["outcome"] for leg in found["model_and_market"]["legs"]] == [None]
+    assert found["model_and_market"]["rungs"][0]["pairs"] == 0
+    folder = write_backtest(tmp_path / "backtest", curves)
+    command = ["markets", "score", str(case.folder), "--as-of", "2020-06-10", "--backtest", str(folder)]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "Nothing to score" in out
+    assert "R3, settled pairs: 0" in out
+
+
 def test_a_backtest_stands_beside_the_market_with_what_each_is_alone(market_case: MarketCase) -> None:
     case = market_case.write()
     curves = curves_of(case.id, "pact", origins=("2020-04-03", "2020-06-04"), rungs={"R0": 0.01, "R3": 0.02})
