@@ -116,13 +116,10 @@ def draw_latents(
     paths = np.stack([path for block in found for path, _, _ in block]).reshape(chains, draws, *target.states)
     log_mean = np.array([mean for block in found for _, mean, _ in block])
     spread = float(np.sqrt(np.mean([variance for block in found for _, _, variance in block])))
-    smoothed, khat = _smoothed(log_mean)
-    weights = np.exp(smoothed - smoothed.max())
-    weights /= weights.sum()
+    weights, khat = _smoothed(log_mean)
     efficiency = float(1.0 / (len(weights) * (weights**2).sum()))
-    applied = bool(khat < KHAT_LIMIT)
-    correction = Correction(khat, applied, efficiency, spread)
-    if not applied:
+    correction = Correction(khat, bool(khat < KHAT_LIMIT), efficiency, spread)
+    if not correction.applied:
         return flat, paths, correction
     kept = _resampled(weights.reshape(chains, draws), np.random.default_rng([seed, 2]))
     chain = np.arange(chains)[:, None]
@@ -171,11 +168,12 @@ def _conditional(target: Target, x: np.ndarray, states: np.ndarray, data: Arrays
 
 
 def _smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """Pareto-smoothed log weights, and the shape of their tail."""
+    """Pareto-smoothed weights that sum to one, and the shape of their tail."""
     from arviz_stats.base import array_stats
 
     smoothed, khat = array_stats.psislw(-log_weights)
-    return np.asarray(smoothed), float(khat)
+    weights = np.exp(smoothed - np.max(smoothed))
+    return np.asarray(weights / weights.sum()), float(khat)
 
 
 def _resampled(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
