@@ -2,11 +2,13 @@
 
     python tests/benchmarks/recover_leverage.py coverage 50 study.jsonl
     python tests/benchmarks/recover_leverage.py planted 8 study.jsonl
+    python tests/benchmarks/recover_leverage.py spell 8 study.jsonl
     python tests/benchmarks/recover_leverage.py show study.jsonl
 
 ``coverage`` draws all parameters from their priors and notes where the truth lies in its posterior; ``planted`` gives
-both sides misperception of scale 1, or none, and compares R6 with R5. Results are appended by history, so that a study
-that was stopped goes on where it was. Takes a minute and more a history.
+both sides misperception of scale 1, or none, and compares R6 with R5; ``spell`` lets one side, by turns, over-rate
+itself by 2 for half a year and both hardly misjudge anything before and after. Results are appended by history, so that
+a study that was stopped goes on where it was. Takes a minute and more a history.
 """
 
 import json
@@ -20,13 +22,14 @@ from forecast.errors import EngineError
 from forecast.inference import Settings, fit
 from forecast.models import get_rung, load_priors
 from forecast.models.leverage import layout_of
-from tests.inference.leverage_recovery import like, pinned_leverage, simulate_leverage, true_deal_rank
+from tests.inference.leverage_recovery import Spell, like, pinned_leverage, simulate_leverage, true_deal_rank
 from tests.inference.recovery import LEVELS, covered
 from tests.models.given import real_history
 
 QUICK = {"draws": 250, "tune": 150, "chains": 2}
 EVERY = 52  # weeks between the weeks whose gap is looked at: neighbours say the same
 PLANTED = 1.0
+SPELL_SIZE, SPELL_WEEKS, OTHERWISE = 2.0, 26, 0.3
 KIND = "kind"
 
 
@@ -40,7 +43,7 @@ def main() -> int:
     done = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     for k in range(int(rest[0])):
         if (what, k) not in {(row[KIND], row["history"]) for row in done}:
-            row = {KIND: what, "history": k, **(covering(k) if what == "coverage" else planting(k))}
+            row = {KIND: what, "history": k, **STUDIES[what](k)}
             with file.open("a") as out:
                 out.write(json.dumps(row) + "\n")
             print(row, flush=True)
@@ -110,6 +113,48 @@ def planting(k: int) -> dict[str, Any]:
     return row
 
 
+def spelling(k: int) -> dict[str, Any]:
+    """What R6 and R5 make of half a year in which one side over-rates itself."""
+    real, priors = real_history(), load_priors()
+    layout, rng = layout_of(real.case, "R6"), np.random.default_rng([2026, 8, k])
+    names = [name for name in layout.states if name.startswith("misperception")]
+    latent = names[k % len(names)]
+    first = int(rng.integers(EVERY, real.weeks.n_weeks - EVERY))
+    spell = Spell(latent, range(first, first + SPELL_WEEKS), SPELL_SIZE)
+    _, leverage, made = simulate_leverage(real, priors, rng, misperception=OTHERWISE, spell=spell)
+    truth = dict(zip(layout.states, leverage.shifted.T, strict=True))
+    during = np.isin(np.arange(real.weeks.n_weeks), spell.weeks)
+    true = latent.replace("misperception", "true")
+    row: dict[str, Any] = {}
+    for name in ("R6", "R5"):
+        rung = pinned_leverage(get_rung(name), real)
+        try:
+            posterior = fit(rung, made, priors=priors, settings=Settings(seed=k, **QUICK)).posterior
+        except EngineError as error:
+            row[name] = {"failed": str(error)}
+            continue
+        of_true = posterior["leverage"].sel(latent=true).mean(("chain", "draw")).values
+        of_gap = posterior["gap"].mean(("chain", "draw")).values
+        row[name] = {
+            "true leverage less truth, during": float((of_true - truth[true])[during].mean()),
+            "gap less truth, during": float((of_gap - leverage.gap)[during].mean()),
+            "error of gap, during": float(np.sqrt(np.mean((of_gap - leverage.gap)[during] ** 2))),
+        }
+        if name == "R6":
+            path = posterior["leverage"].sel(latent=latent)
+            mean, above = path.mean(("chain", "draw")).values, (path > 0).mean(("chain", "draw")).values
+            row[name] |= {
+                "misperception, during": float(mean[during].mean()),
+                "misperception, before and after": float(mean[~during].mean()),
+                "above zero, during": float(above[during].mean()),
+                "above zero, before and after": float(above[~during].mean()),
+            }
+    return row
+
+
+STUDIES = {"coverage": covering, "planted": planting, "spell": spelling}
+
+
 def shown(rows: list[dict[str, Any]]) -> str:
     """The tables of a study, for a reader."""
     lines = []
@@ -120,12 +165,19 @@ def shown(rows: list[dict[str, Any]]) -> str:
         rank = np.concatenate([row["ranks"][name] for row in good])
         shares = "  ".join(f"{covered(rank, level).mean():6.1%}" for level in LEVELS)
         lines.append(f"{name:<20}{rank.size:>6}  {shares}  mean rank {rank.mean():.3f}")
-    planted = [row for row in rows if row[KIND] == "planted"]
-    for model in sorted({key for row in planted for key in row} - {KIND, "history"}):
-        of = [row[model] for row in planted if "failed" not in row[model]]
-        lines.append(f"{model}: {len(of)} histories, {len(planted) - len(of)} failed")
-        lines += [f"    {key:<36}{np.mean([f[key] for f in of]):7.3f}" for key in of[0]] if of else []
+    for study in ("planted", "spell"):
+        rows_of = [row for row in rows if row[KIND] == study]
+        for model in sorted({key for row in rows_of for key in row} - {KIND, "history"}):
+            of = [row[model] for row in rows_of if "failed" not in row[model]]
+            lines.append(f"{study}, {model}: {len(of)} histories, {len(rows_of) - len(of)} failed")
+            lines += [_over(key, [f[key] for f in of]) for key in of[0]] if of else []
     return "\n".join(lines)
+
+
+def _over(key: str, found: list[float]) -> str:
+    """Mean over histories, with its standard error."""
+    error = np.std(found, ddof=1) / np.sqrt(len(found)) if len(found) > 1 else np.nan
+    return f"    {key:<36}{np.mean(found):7.3f} (s.e. {error:.3f})"
 
 
 if __name__ == "__main__":

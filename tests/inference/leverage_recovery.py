@@ -50,6 +50,25 @@ class Leverage:
     gap: np.ndarray
 
 
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """Weeks in which a side misjudges its leverage by the same amount throughout.
+
+    Attributes
+    ----------
+    latent
+        Whose: ``misperception:us``.
+    weeks
+        When.
+    size
+        By how much, in units of the usual spread of true leverage.
+    """
+
+    latent: str
+    weeks: range
+    size: float
+
+
 def draw_leverage(
     priors: Priors, layout: Layout, rng: np.random.Generator, *, misperception: float | None = None
 ) -> dict[str, np.ndarray]:
@@ -88,9 +107,15 @@ class Unfolding:
     """Paths and items, week by week, as the force ladder unfolds."""
 
     def __init__(
-        self, history: History, layout: Layout, values: dict[str, np.ndarray], rng: np.random.Generator
+        self,
+        history: History,
+        layout: Layout,
+        values: dict[str, np.ndarray],
+        rng: np.random.Generator,
+        *,
+        spell: Spell | None = None,
     ) -> None:
-        self._of, self._layout, self._values, self._rng = history.items, layout, values, rng
+        self._of, self._layout, self._values, self._rng, self._spell = history.items, layout, values, rng, spell
         self._loading = np.zeros(len(layout.items))
         self._loading[layout.revealing("true")] = values["loading_true"]
         self._loading[layout.revealing("believed")] = values["loading_believed"]
@@ -126,6 +151,8 @@ class Unfolding:
                 kept[self._layout.of("misperception")] *= np.exp(-v["learning"])
             innovation = v["scale"] * np.sqrt(1.0 - v["persistence"] ** 2)
             self.states[week] = kept * self.states[week - 1] + innovation * noise
+        if self._spell is not None and week in self._spell.weeks:
+            self.states[week, self._layout.states.index(self._spell.latent)] = self._spell.size
         moved = v["driver_effect"] * self._of.moved[week]
         self.shifted[week] = self.states[week] + moved @ self._layout.shifts
 
@@ -155,12 +182,18 @@ class Unfolding:
 
 
 def simulate_leverage(
-    history: History, priors: Priors, rng: np.random.Generator, *, misperception: float | None = None
+    history: History,
+    priors: Priors,
+    rng: np.random.Generator,
+    *,
+    misperception: float | None = None,
+    spell: Spell | None = None,
 ) -> tuple[Truth, Leverage, History]:
-    """Draw parameters, and a history made by them."""
+    """Draw parameters, or with the scale of misperception given, and a history made by them, perhaps with a spell."""
     layout = layout_of(history.case, "R6")
     truth = draw_truth(priors, history, rng, drivers=False)
-    unfolding = Unfolding(history, layout, draw_leverage(priors, layout, rng, misperception=misperception), rng)
+    values = draw_leverage(priors, layout, rng, misperception=misperception)
+    unfolding = Unfolding(history, layout, values, rng, spell=spell)
     made = simulated(history, truth, rng, unfolding=unfolding)
     items = replace(history.items, values=unfolding.items, memory=unfolding.memory)
     leverage = Leverage(unfolding._values, unfolding.states, unfolding.shifted, unfolding.gap)
