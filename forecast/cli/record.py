@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from forecast.ledger import Ledger
 
 
+_COMPARED = ("a", "b", "score", "mean", "lower", "upper", "hierarchical", "A better")
+
+
 def add_record(commands: Any) -> None:
     """Add the command to those of the parser."""
     parser = commands.add_parser("record", help="the track record: scores, calibration, biggest misses")
@@ -109,6 +112,17 @@ def _lines(document: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _with_hierarchical(row: dict[str, Any]) -> dict[str, Any]:
+    """Lay the hierarchical answer, if it was asked for, beside the plain one."""
+    found = row["hierarchical"]
+    if found is None:
+        return row
+    if not found["sound"]:
+        return row | {"hierarchical": "did not converge"}
+    told = f"{found['mean']:+.3f} ({found['lower']:+.3f} to {found['upper']:+.3f})"
+    return row | {"hierarchical": told, "A better": found["p_a_better"]}
+
+
 def _part_lines(part: dict[str, Any]) -> list[str]:
     import pandas as pd
 
@@ -119,16 +133,12 @@ def _part_lines(part: dict[str, Any]) -> list[str]:
         ("What comes first, by weeks ahead", part["ordered"]["scores"]),
         ("All questions", part["overall"]),
         ("By question and weeks ahead", part["scores"]),
-        ("Paired differences, A less B; below 0 A is better", part["comparisons"]),
+        ("Paired differences, A less B; below 0 A is better", [_with_hierarchical(row) for row in part["comparisons"]]),
         ("Biggest misses", part["misses"]),
     ):
         if rows:
             table = pd.DataFrame(rows)
-            names = [
-                c
-                for c in (*kept, "a", "b", "score", "mean", "lower", "upper", "origin", "by", "probability", "outcome")
-                if c in table
-            ]
+            names = [c for c in (*kept, *_COMPARED, "origin", "by", "probability", "outcome") if c in table]
             names += [c for c in map(str, table.columns) if c.endswith(("_skill", "_skill_lower", "_skill_upper"))]
             shown = table[names].to_string(index=False, float_format=lambda v: f"{v:.3f}", na_rep="-")
             lines += ["", title, shown]

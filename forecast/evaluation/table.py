@@ -36,6 +36,7 @@ OUTCOME_COLUMNS = (*KEY, "outcome", "decided_on", "cluster")
 COLUMNS = (*FORECAST_COLUMNS, "horizon_weeks", "outcome", "decided_on", "cluster")
 BAND_EDGES = (0, 2, 6, 13, 26, 52)
 BANDS = ("0-2", "2-6", "6-13", "13-26", "26-52", "52+")
+_QUIET = "quiet:"  # clusters of deadlines that passed without an event
 _DAY_END = pd.Timedelta(hours=23, minutes=59, seconds=59)
 
 
@@ -55,7 +56,7 @@ def cluster_of(*, settled_by: str | None, by: date) -> str:
     by
         The deadline.
     """
-    return f"quiet:{by.year}" if settled_by is None else f"event:{settled_by}"
+    return f"{_QUIET}{by.year}" if settled_by is None else f"event:{settled_by}"
 
 
 def add_clusters(table: pd.DataFrame) -> pd.DataFrame:
@@ -210,6 +211,11 @@ def score_rows(table: pd.DataFrame, *, floor: float = FLOOR) -> pd.DataFrame:
 def cluster_ids(rows: pd.DataFrame) -> np.ndarray:
     """Return cluster ids that are unique over cases [row]."""
     return (rows["case"].astype(str) + "/" + rows["cluster"].astype(str)).to_numpy()
+
+
+def settled_by_events(rows: pd.DataFrame) -> np.ndarray:
+    """Tell questions that an event settled from those that a quiet year did [row]."""
+    return ~rows["cluster"].astype(str).str.startswith(_QUIET).to_numpy(bool)
 
 
 def _timed(table: pd.DataFrame, columns: tuple[str, ...], what: str) -> pd.DataFrame:

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecast.evaluation.hierarchical import SCALES, HierarchicalDifference, hierarchical_difference
+from forecast.evaluation.hierarchical import SCALES, hierarchical_difference
 
 
 def planted(rng: np.random.Generator, mean: float, *, groups: int = 25, size: int = 8) -> pd.DataFrame:
@@ -32,20 +32,40 @@ def history(rng: np.random.Generator, *, groups: int = 24, size: int = 10) -> tu
     return pd.DataFrame(rows), float((truth[event] * yes + (1 - truth[event]) * no).mean())
 
 
-def sound(found: HierarchicalDifference) -> bool:
-    return found.r_hat < 1.01 and found.ess > 400 and found.divergences < 20
+def quiet_years(rng: np.random.Generator) -> tuple[pd.DataFrame, float]:
+    """An event or none a quarter, with ten questions; A says 0.30, B 0.15, and it comes with 0.2. What is expected.
+
+    A quarter with an event is a cluster of its own, those without it are one cluster a year.
+    """
+    p, a, b = 0.2, 0.30, 0.15
+    yes, no = -np.log(a / b), -np.log((1 - a) / (1 - b))
+    rows = []
+    for quarter in range(32):
+        came = rng.random() < p
+        cluster = f"event:{quarter}" if came else f"quiet:{2018 + quarter // 4}"
+        for lead in range(10):
+            noise = 0.05 * rng.standard_normal()
+            rows.append(
+                {
+                    "case": "tiny",
+                    "cluster": cluster,
+                    "band": ["2-6", "6-13"][lead % 2],
+                    "difference": (yes if came else no) + noise,
+                }
+            )
+    return pd.DataFrame(rows), p * yes + (1 - p) * no
 
 
 @pytest.mark.slow
 def test_a_planted_difference_is_found_and_none_is_not() -> None:
     rng = np.random.default_rng(2)
     better = hierarchical_difference(planted(rng, -0.12), scale=SCALES["log"])
-    assert sound(better)
+    assert better.sound
     assert better.lower < -0.12 < better.upper < 0
     assert better.p_a_better > 0.99
     assert better.between_clusters == pytest.approx(0.1, abs=0.04)
     same = hierarchical_difference(planted(rng, 0.0), scale=SCALES["log"])
-    assert sound(same)
+    assert same.sound
     assert same.lower < 0 < same.upper
     assert 0.02 < same.p_a_better < 0.98
 
@@ -58,7 +78,21 @@ def test_the_interval_holds_the_truth_about_nine_times_in_ten() -> None:
     found = [hierarchical_difference(history(rng)[0], scale=SCALES["log"], seed=k) for k in range(20)]
     assert np.mean([f.lower < true < f.upper for f in found]) >= 0.75
     assert np.mean([f.mean for f in found]) == pytest.approx(true, abs=0.03)
-    assert all(f.r_hat < 1.02 for f in found)
+    assert all(f.sound for f in found)
+
+
+@pytest.mark.slow
+def test_events_that_come_weigh_no_more_than_years_in_which_none_does() -> None:
+    """The mean over clusters would have the one who says more ahead by 0.2 or so, whoever is right."""
+    rng = np.random.default_rng(8)
+    drawn = [quiet_years(rng) for _ in range(12)]
+    true = drawn[0][1]
+    by_cluster = [rows.groupby("cluster")["difference"].mean().mean() for rows, _ in drawn]
+    assert np.mean(by_cluster) < true - 0.1
+    found = [hierarchical_difference(rows, scale=SCALES["log"], seed=k) for k, (rows, _) in enumerate(drawn)]
+    assert all(f.sound for f in found)
+    assert np.mean([f.mean for f in found]) == pytest.approx(true, abs=0.05)
+    assert np.mean([f.lower < true < f.upper for f in found]) >= 0.75
 
 
 @pytest.mark.slow
@@ -69,7 +103,7 @@ def test_where_events_do_not_matter_it_is_the_mean_of_independent_differences(si
     rows = planted(rng, 0.0, groups=80 // size, size=size)
     rows["difference"] = 0.03 + 0.1 * rng.standard_normal(80)
     found = hierarchical_difference(rows, scale=0.3)
-    assert sound(found)
+    assert found.sound
     error = rows["difference"].std(ddof=1) / np.sqrt(80)
     assert found.mean == pytest.approx(rows["difference"].mean(), abs=0.5 * error)
     assert found.upper - found.lower == pytest.approx(2 * 1.66 * error, rel=0.35)
