@@ -93,11 +93,16 @@ def whiten(
 def _curvature(density: Callable[[], Density], at: np.ndarray, threads: int) -> np.ndarray:
     """Minus the second derivatives of a log density [element, element], by central differences of its gradient."""
 
+    def row(element: int) -> np.ndarray:
+        of = (
+            density()
+        )  # afresh, since a search for latents starts where the last one ended: whose it was must not matter
+        of(at)
+        step = STEP * np.eye(len(at))[element]
+        return np.asarray((of(at - step)[1] - of(at + step)[1]) / (2.0 * STEP))
+
     def rows(block: np.ndarray) -> list[np.ndarray]:
-        of = density()
-        of(at)  # a search for latents then starts close by
-        steps = STEP * np.eye(len(at))[block]
-        return [(of(at - step)[1] - of(at + step)[1]) / (2.0 * STEP) for step in steps]
+        return [row(element) for element in block]
 
     blocks = np.array_split(np.arange(len(at)), threads)
     with ThreadPoolExecutor(len(blocks)) as pool:

@@ -55,3 +55,23 @@ def test_no_mode_is_an_error_that_names_the_parameter() -> None:
 def test_a_saddle_is_no_mode() -> None:
     with pytest.raises(EngineError, match=r"curvature at the posterior's mode is not positive .* worst at parameter 2"):
         whiten(quadratic(np.diag([2.0, 1.0, -4.0])), CENTRE, name_of)
+
+
+def test_no_digit_depends_on_how_many_threads_share_the_work(curvature: np.ndarray) -> None:
+    """A density that remembers its last point, as a search that starts where it ended does, leaves no trace of it."""
+
+    def remembering() -> Density:
+        plain, last = quadratic(curvature)(), [np.zeros(3)]
+
+        def density(x: np.ndarray) -> tuple[float, np.ndarray]:
+            logp, gradient = plain(x)
+            gradient = gradient + 1e-9 * (x - last[0])
+            last[0] = x
+            return logp, gradient
+
+        return density
+
+    one, two, three = (whiten(remembering, np.zeros(3), name_of, cores=cores) for cores in (1, 2, 3))
+    for other in (two, three):
+        np.testing.assert_array_equal(one.mode, other.mode)
+        np.testing.assert_array_equal(one.spread, other.spread)
