@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from forecast.cli import main
+from forecast.evaluation.hierarchical import SCALES, HierarchicalDifference
 from forecast.evaluation.reconstructed import Tables
 from forecast.ledger import append, open_ledger
 from tests.evaluation.records import backtest_tables, issued, write_tables
@@ -41,6 +42,25 @@ def test_a_backtest_is_printed_and_written_with_the_same_numbers(
     for name in ("record.html", "record.md"):
         assert "Reconstructed" in (out / name).read_text()
     assert not Path(nowhere.removeprefix("sqlite:///")).exists()  # looking makes no ledger
+
+
+def test_a_hierarchical_answer_whose_chains_did_not_meet_is_not_shown(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, folder: Path, nowhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sampled(_differences: object, *, scale: float) -> HierarchicalDifference:
+        sound = scale == SCALES["rps"]
+        return HierarchicalDifference(-0.123, -0.2, 0.1, 0.87, 0.1, 1.0 if sound else 1.5, 500.0, 0, sound=sound)
+
+    monkeypatch.setattr("forecast.evaluation.record.hierarchical_difference", sampled)
+    out = tmp_path / "record"
+    assert main(["record", "us-iran", "--backtest", str(folder), "--hierarchical", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    for text in (said, (out / "record.html").read_text(), (out / "record.md").read_text()):
+        rows = [line for line in text.splitlines() if "R1" in line and "did not converge" in line]
+        assert rows
+        assert not any("0.123" in row for row in rows)
+        assert "0.123" in text
+    assert "-0.123 (-0.200 to +0.100)" in said
 
 
 def test_a_ledger_with_nothing_settled_says_so(capsys: pytest.CaptureFixture[str], nowhere: str) -> None:
