@@ -94,11 +94,11 @@ def _curvature(density: Callable[[], Density], at: np.ndarray, threads: int) -> 
     """Minus the second derivatives of a log density [element, element], by central differences of its gradient."""
 
     def row(element: int) -> np.ndarray:
-        of = (
-            density()
-        )  # afresh, since a search for latents starts where the last one ended: whose it was must not matter
+        # Afresh: a search for latents starts where the last one ended, and whose that was must not matter.
+        of = density()
         of(at)
-        step = STEP * np.eye(len(at))[element]
+        step = np.zeros_like(at)
+        step[element] = STEP
         return np.asarray((of(at - step)[1] - of(at + step)[1]) / (2.0 * STEP))
 
     def rows(block: np.ndarray) -> list[np.ndarray]:

@@ -142,8 +142,6 @@ def _pairs_reading(valued: int, pairs: int, clusters: int) -> list[str]:
 
 def _clusters(table: pd.DataFrame) -> list[dict[str, Any]]:
     """List what settled the contracts, and how many of them came."""
-    if table.empty:
-        return []
     questions = table.drop_duplicates(list(QUESTION))
     counted = questions.groupby("cluster")["outcome"].agg(["size", "sum"])
     return [{"cluster": name, "n": int(row["size"]), "came": int(row["sum"])} for name, row in counted.iterrows()]

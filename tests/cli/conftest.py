@@ -8,13 +8,10 @@ import pytest
 
 from forecast.cli import main
 from forecast.inference import Fit
-from tests.conftest import Row
 from tests.test_run import exact_base_rate, files_in
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GATE, INPUT, OUTPUT, BUSY = 1, 2, 3, 4
-HEAVY = {"pymc", "pytensor", "nutpie", "numba", "pandas", "numpy", "scipy", "xarray", "matplotlib", "pydantic"}
-MARCH: Row = {"signal": "crown", "event_time": "2020-03-06", "value": "117"}
 R0 = ("--rung", "R0", "--draws", "250", "--as-of", "2026-04-14")
 
 Refused = Callable[..., str]

@@ -9,10 +9,11 @@ import pytest
 from forecast.case import Case
 from forecast.cli import main
 from forecast.ledger import Ledger, append, open_ledger, read_entries
+from tests.cli.conftest import INPUT, OUTPUT
 from tests.conftest import TinyCase
 from tests.ledger.conftest import NOW, forecast, forecasts, tamper
 
-BROKEN, INPUT, OUTPUT = 1, 2, 3
+BROKEN = 1
 
 
 @pytest.fixture

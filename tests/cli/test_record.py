@@ -9,9 +9,8 @@ from forecast.cli import main
 from forecast.evaluation.hierarchical import SCALES, HierarchicalDifference
 from forecast.evaluation.reconstructed import Tables
 from forecast.ledger import append, open_ledger
+from tests.cli.conftest import INPUT
 from tests.evaluation.records import backtest_tables, issued, write_tables
-
-INPUT = 2
 
 
 @pytest.fixture

@@ -13,8 +13,10 @@ import h5py
 import pytest
 
 from forecast.cli import main
-from tests.cli.conftest import BUSY, INPUT, MARCH, OUTPUT, R0, ROOT, Refused, names, said
+from tests.cli.conftest import BUSY, INPUT, OUTPUT, R0, ROOT, Refused, names, said
 from tests.conftest import ACTS, PRICES, Row, TinyCase
+
+MARCH: Row = {"signal": "crown", "event_time": "2020-03-06", "value": "117"}
 
 # --- cases -----------------------------------------------------------------------------------------------------------
 

@@ -43,16 +43,9 @@ def quiet_years(rng: np.random.Generator) -> tuple[pd.DataFrame, float]:
     for quarter in range(32):
         came = rng.random() < p
         cluster = f"event:{quarter}" if came else f"quiet:{2018 + quarter // 4}"
-        for lead in range(10):
-            noise = 0.05 * rng.standard_normal()
-            rows.append(
-                {
-                    "case": "tiny",
-                    "cluster": cluster,
-                    "band": ["2-6", "6-13"][lead % 2],
-                    "difference": (yes if came else no) + noise,
-                }
-            )
+        for band in ["2-6", "6-13"] * 5:
+            difference = (yes if came else no) + 0.05 * rng.standard_normal()
+            rows.append({"case": "tiny", "cluster": cluster, "band": band, "difference": difference})
     return pd.DataFrame(rows), p * yes + (1 - p) * no
 
 

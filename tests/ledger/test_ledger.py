@@ -276,3 +276,12 @@ def test_a_writer_that_is_waited_for_too_long_is_named(ledger: Ledger, monkeypat
     finally:
         other.close()
     assert append(impatient, forecasts(2), now=NOW).added == 1
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_entries_are_verified(any_ledger: Ledger) -> None:
+    """What that takes is in tests/benchmarks/ledger.py."""
+    for k in range(5):
+        append(any_ledger, forecasts(20_000, start=20_000 * k), now=NOW)
+    found = verify(any_ledger)
+    assert (found.length, found.problems) == (100_000, ())
