@@ -259,6 +259,31 @@ def _item_likelihoods(priors: Priors, layout: Layout, read: Any, given: dict[str
         pm.Potential(f"{likelihood}_items", (known * of).sum())
 
 
+def variance_by_law(draws: xr.Dataset, history: History) -> xr.DataArray:
+    """Return the variance of every path in the last week by its own law alone, before any item or ladder speaks.
+
+    Parameters
+    ----------
+    draws
+        ``persistence`` and ``scale`` [..., state], and ``learning`` [...] where there is misperception.
+    history
+        What they belong to: its weeks of conflict shrink misperception.
+
+    Returns
+    -------
+    xarray.DataArray
+        [..., state], drivers left out.
+    """
+    learns = xr.zeros_like(draws["state"], dtype=float) + [k.startswith("misperception") for k in draws["state"].values]
+    kept = draws["persistence"] ** 2
+    kept_in_conflict = kept * np.exp(-2.0 * draws["learning"] * learns) if "learning" in draws else kept
+    stationary = draws["scale"] ** 2
+    variance = stationary
+    for level in history.weeks.levels["force"][1:]:
+        variance = (kept_in_conflict if level == CONFLICT else kept) * variance + stationary * (1.0 - kept)
+    return variance
+
+
 def with_leverage(draws: xr.Dataset, paths: np.ndarray, history: History, layout: Layout) -> xr.Dataset:
     """Add leverage by week to the draws of a leverage rung.
 

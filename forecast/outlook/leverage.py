@@ -1,12 +1,13 @@
 """The leverage section of the document: latent paths with their priors, and what the data added to the priors.
 
 Every row of the section has a contraction, 1 - variance of the posterior / variance of the prior; below a tenth the
-prior is speaking. Priors are drawn from the prior files with a fixed seed. The prior of a latent is its stationary law
-without drivers, and the contraction of a latent leaves drivers out of the posterior too.
+prior is speaking. Priors are drawn from the prior files with a fixed seed. For a latent that variance is the one which
+its own law leaves in the last week, under the posterior of scale and learning: a small misperception whose path nothing
+tells of is the prior speaking. Drivers are left out, of the posterior too.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -16,6 +17,7 @@ import xarray as xr
 from forecast.inference import Fit
 from forecast.inference.latents import KHAT_LIMIT, NEGLIGIBLE
 from forecast.models import Priors
+from forecast.models.leverage import variance_by_law
 from forecast.models.moves import GAP_GROUPS, gap_weight
 from forecast.outlook.probabilities import INTERVAL
 from forecast.outlook.words import percent
@@ -59,17 +61,23 @@ _CAUSE_NOTE = (
 )
 _CONTRACTION_NOTE = (
     "Contraction is 1 less the variance of the posterior over that of the prior: 1 where the data settle a number, 0 "
-    f"where they leave it as wide as it was; below {LEAST_CONTRACTION} it says “{PRIOR_SPEAKS}”. The prior of a latent "
-    "is its usual spread without what drivers add; its contraction leaves them out of the posterior too."
+    f"where they leave it as wide as it was; below {LEAST_CONTRACTION} it says “{PRIOR_SPEAKS}”. A latent is compared "
+    "with what its own law leaves open in this week, its usual spread and what fighting has taught being as estimated, "
+    "and what drivers add being left out."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Latent:
-    """Draws of a latent [sample, week], of its last week without drivers [sample], and of its prior [sample]."""
+    """A latent, drivers left out but in ``draws``.
+
+    Draws [sample, week], draws of its last week [sample], its variance there by law alone, and draws of its stationary
+    prior [sample].
+    """
 
     draws: np.ndarray
     bare: np.ndarray
+    by_law: float
     prior: np.ndarray
 
 
@@ -92,7 +100,7 @@ def leverage_section(fit: Fit) -> dict[str, Any] | None:
     rng = np.random.default_rng(PRIOR_SEED)
     recent = fit.posterior.isel(week=slice(-WEEKS, None))
     weeks = [str(week.astype("datetime64[D]")) for week in recent["week"].values]
-    latents = _latents(recent, fit.priors, list(sides), rng)
+    latents = _latents(recent, variance_by_law(fit.posterior, fit.history), fit.priors, list(sides), rng)
     now = _now(latents, sides, weeks)
     return {
         "weeks": weeks,
@@ -119,13 +127,18 @@ def leverage_section(fit: Fit) -> dict[str, Any] | None:
 
 
 def _latents(
-    recent: xr.Dataset, priors: Priors, sides: Sequence[str], rng: np.random.Generator
+    recent: xr.Dataset, by_law: xr.DataArray, priors: Priors, sides: Sequence[str], rng: np.random.Generator
 ) -> dict[tuple[str | None, str], _Latent]:
     """Latents by side and kind, in order; belief is true leverage and misperception together, the gap has no side."""
     paths, shifts = _flat(recent["leverage"]), _flat(recent["shift"])
     names = [str(name) for name in recent["latent"].values]
     states = {
-        name: _Latent(paths[:, :, k], paths[:, -1, k] - shifts[:, k], _prior(name, priors, rng))
+        name: _Latent(
+            draws=paths[:, :, k],
+            bare=paths[:, -1, k] - shifts[:, k],
+            by_law=float(by_law.sel(state=name).mean()),
+            prior=_prior(name, priors, rng),
+        )
         for k, name in enumerate(names)
     }
     found: dict[tuple[str | None, str], _Latent] = {}
@@ -137,15 +150,16 @@ def _latents(
             found[side, "believed"] = _weighted([(1.0, true), (1.0, misperception)])
             found[side, "misperception"] = misperception
     together = _weighted([(gap_weight(name), state) for name, state in states.items()])
-    return found | {(None, "gap"): _Latent(_flat(recent["gap"]), together.bare, together.prior)}
+    return found | {(None, "gap"): replace(together, draws=_flat(recent["gap"]))}
 
 
 def _weighted(terms: Sequence[tuple[float, _Latent]]) -> _Latent:
-    """Weighted sum of latents."""
+    """Weighted sum of latents, which are independent before the data."""
     return _Latent(
-        np.sum([w * x.draws for w, x in terms], axis=0),
-        np.sum([w * x.bare for w, x in terms], axis=0),
-        np.sum([w * x.prior for w, x in terms], axis=0),
+        draws=np.sum([w * x.draws for w, x in terms], axis=0),
+        bare=np.sum([w * x.bare for w, x in terms], axis=0),
+        by_law=sum(w**2 * x.by_law for w, x in terms),
+        prior=np.sum([w * x.prior for w, x in terms], axis=0),
     )
 
 
@@ -206,7 +220,7 @@ def _now(
             **_estimate(latent.draws[:, -1]),
             "p_positive": _share(latent.draws[:, -1] > 0),
             "p_higher": _share(latent.draws[:, -1] > latent.draws[:, before]),
-            **_contraction(latent.bare, latent.prior),
+            **_contraction(latent.bare.var(), latent.by_law),
         }
         for (side, kind), latent in latents.items()
     ]
@@ -250,7 +264,7 @@ def _gap_effects(fit: Fit, rng: np.random.Generator) -> list[dict[str, Any]]:
                 **_estimate(np.exp(draws)),
                 "p_above_one": _share(draws > 0),
                 **{f"prior_{name}": value for name, value in before.items()},
-                **_contraction(draws, prior),
+                **_contraction(draws.var(), prior.var()),
             }
         )
     return rows
@@ -275,7 +289,7 @@ def _loadings(fit: Fit, sides: Mapping[str, str], rng: np.random.Generator) -> l
                     "reveals": reveals,
                     "sign": int(item.sign),
                     **_estimate(draws),
-                    **_contraction(draws, prior),
+                    **_contraction(draws.var(), prior.var()),
                     "moves_gap": _moves_gap(fit, item.id),
                 }
             )
@@ -300,7 +314,7 @@ def _driver_effects(fit: Fit, sides: Mapping[str, str], rng: np.random.Generator
             "side_label": sides[driver.side],
             "sign": int(driver.sign),
             **_estimate(drawn[driver.id]),
-            **_contraction(drawn[driver.id], prior),
+            **_contraction(drawn[driver.id].var(), prior.var()),
         }
         for driver in fit.history.items.drivers
     ]
@@ -313,7 +327,7 @@ def _scales(fit: Fit, sides: Mapping[str, str], rng: np.random.Generator) -> lis
     prior = fit.priors.draw("misperception_sd", PRIOR_DRAWS, rng)
     drawn = {s: _flat(fit.posterior["scale"].sel(state=name)) for s, name in members.items()}
     return [
-        {"side": s, "side_label": sides[s], **_estimate(draws), **_contraction(draws, prior)}
+        {"side": s, "side_label": sides[s], **_estimate(draws), **_contraction(draws.var(), prior.var())}
         for s, draws in drawn.items()
     ]
 
@@ -323,11 +337,12 @@ def _estimate(draws: np.ndarray) -> dict[str, float]:
     return {"median": float(median), "lower": float(lower), "upper": float(upper)}
 
 
-def _contraction(posterior: np.ndarray, prior: np.ndarray) -> dict[str, Any]:
-    contraction = float(1 - posterior.var() / prior.var())
+def _contraction(posterior: float, prior: float) -> dict[str, Any]:
+    """How far a variance has shrunk."""
+    contraction = float(1 - posterior / prior)
     return {
-        "prior_sd": float(prior.std()),
-        "posterior_sd": float(posterior.std()),
+        "prior_sd": float(np.sqrt(prior)),
+        "posterior_sd": float(np.sqrt(posterior)),
         "contraction": contraction,
         "speaking": PRIOR_SPEAKS if contraction < LEAST_CONTRACTION else DATA_SPEAK,
     }

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -6,8 +8,9 @@ from forecast.case import Case, load_case
 from forecast.errors import RungError
 from forecast.models import History
 from forecast.models.hazards import shapes_of
-from forecast.models.leverage import layout_of, leverage_data, measure_columns, with_leverage
+from forecast.models.leverage import layout_of, leverage_data, measure_columns, variance_by_law, with_leverage
 from forecast.models.moves import MOVE_NAMES, gap_placement, gap_weight
+from forecast.models.states import draw_paths
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +84,23 @@ def test_leverage_is_the_states_and_what_drivers_add(history: History) -> None:
     assert value.sel(latent="misperception:us").item() == pytest.approx(last[2], abs=1e-5)
     gap = (last[:4].sum() + pressure + posture + blockade) / np.sqrt(2)
     assert found["gap"].isel(chain=1, draw=2, week=t).item() == pytest.approx(gap, abs=1e-5)
+
+
+def test_the_variance_by_law_is_that_of_simulated_paths(history: History) -> None:
+    force = np.array([0, 1, 2, 2, 2, 0, 1])
+    fought = replace(history, weeks=replace(history.weeks, levels={**history.weeks.levels, "force": force}))
+    persistence, scale, learning = np.array([0.9, 0.8]), np.array([1.0, 0.7]), 0.4
+    draws = xr.Dataset(
+        {"persistence": ("state", persistence), "scale": ("state", scale), "learning": learning},
+        {"state": ["true:us", "misperception:us"]},
+    )
+    kept = persistence * np.exp(-learning * np.outer(force == 2, [0, 1]))
+    innovation = np.where(np.arange(7)[:, None] > 0, np.sqrt(1 - persistence**2), 1.0) * scale
+    paths = draw_paths(kept, innovation, rng=np.random.default_rng(4), size=(100_000,))
+    found = variance_by_law(draws, fought)
+    np.testing.assert_allclose(found, paths[:, -1].var(axis=0), rtol=0.02)
+    assert found.sel(state="misperception:us").item() < 0.9 * 0.49
+    np.testing.assert_allclose(variance_by_law(draws.drop_vars("learning"), fought), scale**2)
 
 
 def test_paths_forward_follow_the_law_of_the_latents() -> None:

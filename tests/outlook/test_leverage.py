@@ -57,6 +57,8 @@ def leverage_fit(rung: str) -> Fit:
             "gap_effect": (("chain", "draw", "gap_on"), _effects()),
             "driver_effect": (("chain", "draw", "driver"), priors.draw("driver_effect", (*size, 3), rng)),
             "scale": (("chain", "draw", "state"), scale),
+            "persistence": (("chain", "draw", "state"), np.full_like(scale, 0.9)),
+            "learning": (("chain", "draw"), np.zeros(size)),
             **{
                 f"loading_{r}": (("chain", "draw", f"{r}_item"), 1.0 + 0.001 * np.stack([standard(5)] * len(ids), 2))
                 for r, ids in items.items()
@@ -260,7 +262,7 @@ def test_items_are_counted_and_notes_say_what_is_a_convention(section: dict[str,
     assert "as misperceived as this side usually is" in notes
     assert "convention" in notes
     assert "Predictive, not causal" in notes
-    assert "without what drivers add" in notes
+    assert "what drivers add being left out" in notes
     assert "as misperceived" not in " ".join(section_of("R5")["notes"])
 
 
