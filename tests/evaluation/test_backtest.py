@@ -1,17 +1,9 @@
-"""The backtest: what it plans, what it keeps, and (slow) that processes, kills and schedulers change no digit."""
+"""The backtest and its command: what it keeps, without clusters or sampler."""
 
-import csv
 import json
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,117 +12,18 @@ import pandas as pd
 import pytest
 
 from forecast.cli import main
-from forecast.errors import AsOfError, CaseError, EngineError, RungError, SchedulerError
+from forecast.errors import EngineError, SchedulerError
 from forecast.evaluation import backtest as module
 from forecast.evaluation.backtest import Backtest, backtest
-from forecast.evaluation.dispatch import run_tasks
 from forecast.evaluation.outcomes import realised
 from forecast.evaluation.parts import FOLDER
-from forecast.evaluation.plan import Request, origins_between, plan, spacing, task_seed
+from forecast.evaluation.plan import plan
 from forecast.evaluation.reconstructed import scorable
-from forecast.evaluation.task import Ingredients, Task, forecast_origin, history_at
+from forecast.evaluation.task import Ingredients, forecast_origin
 from forecast.inference import Fit, Settings
-from forecast.models import RUNGS, load_priors, sizes_of
 from tests.conftest import TinyCase
+from tests.evaluation.backtesting import FRIDAYS, free_port, request_of
 from tests.test_run import exact_base_rate
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-FRIDAYS = (date(2020, 10, 2), date(2020, 10, 30), date(2020, 11, 27))
-FEW = Settings(draws=100, tune=100, chains=2)
-
-
-def request_of(tiny: TinyCase, **changes: Any) -> Request:
-    return replace(Request(str(tiny.folder), FRIDAYS, ("R0",), FEW), **changes)
-
-
-def keys(request: Request) -> dict[tuple[str, date], str]:
-    return {(p.task.rung, p.origin): p.key for p in plan(request)}
-
-
-# --- what is planned -------------------------------------------------------------------------------------------------
-
-
-def test_origins_step_from_the_first_to_no_later_than_the_last(tiny_case: TinyCase) -> None:
-    case = tiny_case.write()
-    assert origins_between(case, FRIDAYS[0], date(2020, 12, 3), spacing("4w")) == FRIDAYS
-    assert origins_between(case, FRIDAYS[0], FRIDAYS[0], spacing("10d")) == FRIDAYS[:1]
-    with pytest.raises(AsOfError, match="from 2020-10-30 to 2020-10-02: the last lies before the first"):
-        origins_between(case, FRIDAYS[1], FRIDAYS[0], spacing("4w"))
-    with pytest.raises(AsOfError, match="coded to 2021-06-25"):
-        origins_between(case, FRIDAYS[0], date(2021, 6, 26), spacing("4w"))
-
-
-@pytest.mark.parametrize("text", ["4", "w", "0w", "-1w", "4m", "four weeks", "1.5w", ""])
-def test_a_spacing_is_weeks_or_days(text: str) -> None:
-    with pytest.raises(AsOfError, match="like 4w or 10d"):
-        spacing(text)
-
-
-def test_what_is_not_usable_fails_before_anything_runs(tiny_case: TinyCase) -> None:
-    with pytest.raises(RungError, match="no rung 'R2'"):
-        keys(request_of(tiny_case, rungs=("R0", "R2")))
-    with pytest.raises(RungError, match=r"R6 needs leverage\.toml"):
-        keys(request_of(tiny_case, rungs=("R6",)))
-    with pytest.raises(AsOfError, match="the first usable as-of is 2020-07-04"):
-        keys(request_of(tiny_case, origins=(date(2020, 5, 1), *FRIDAYS)))
-    with pytest.raises(CaseError):
-        keys(request_of(tiny_case, case="nowhere"))
-
-
-def test_every_task_has_a_seed_of_its_own() -> None:
-    seeds = {task_seed(s, o, r) for s in (1, 2) for o in FRIDAYS for r in RUNGS}
-    assert len(seeds) == 2 * len(FRIDAYS) * len(RUNGS)
-    assert all(0 <= s < 2**63 for s in seeds)
-
-
-def test_a_key_changes_with_whatever_the_numbers_depend_on(tiny_case: TinyCase, tmp_path: Path) -> None:
-    request = request_of(tiny_case, rungs=("R0", "R1"))
-    before = keys(request)
-    assert len(set(before.values())) == 6
-    for settings in (replace(FEW, seed=1), replace(FEW, draws=101), replace(FEW, tune=101), replace(FEW, chains=3)):
-        assert not set(keys(replace(request, settings=settings)).values()) & set(before.values())
-    priors = tmp_path / "priors"
-    shutil.copytree(load_priors().folder, priors)
-    assert keys(replace(request, priors=priors)) == before
-    text = (priors / "base_rate.toml").read_text()
-    (priors / "base_rate.toml").write_text(text.replace("rationale = ", "rationale = 'Thought over again. ' # ", 1))
-    assert not set(keys(replace(request, priors=priors)).values()) & set(before.values())
-    coding = tiny_case.folder / "coding.toml"
-    coding.write_text(coding.read_text().replace("for_days = 21", "for_days = 28"))
-    assert not set(keys(request).values()) & set(before.values())
-
-
-def test_keys_know_nothing_of_the_future(tiny_case: TinyCase) -> None:
-    """A row added on 15 November, and the coding carried on, change the origin after it and none before."""
-    request = request_of(tiny_case)
-    before = keys(request)
-    acts = tiny_case.folder / "data" / "acts.csv"
-    first = acts.read_text().splitlines()[1]
-    later = {"O0": "X1", "2020-02-10T00:00:00Z": "2020-10-01T00:00:00Z", "2020-02-10T23:59:59Z": "2020-11-15T12:00:00Z"}
-    for old, new in later.items():
-        assert old in first
-        first = first.replace(old, new, 1)
-    with acts.open("a") as file:
-        file.write(first + "\n")
-    toml = tiny_case.folder / "case.toml"
-    toml.write_text(toml.read_text().replace("2021-06-25", "2021-08-27"))
-    after = keys(request)
-    assert [after["R0", o] == before["R0", o] for o in FRIDAYS] == [True, True, False]
-
-
-def test_all_origins_share_one_shape() -> None:
-    blank = Task("us-iran", "2026-09-04", "R6", 1, 100, 100, 2, None, {})
-    latest = history_at(blank)
-    alone = history_at(replace(blank, as_of="2024-01-05"))
-    early = replace(alone, room=sizes_of(latest))
-    for rung in RUNGS.values():
-        assert rung.shape(early) == rung.shape(latest)
-        assert (rung.shape(alone) != rung.shape(latest)) == (rung.name != "R0")
-        of_early, of_latest = ({n: a.shape for n, a in rung.data(h).items()} for h in (early, latest))
-        assert of_early == of_latest
-
-
-# --- what is kept, without clusters or sampler -----------------------------------------------------------------------
 
 
 def exact(rung: Any, history: Any, *, priors: Any, settings: Settings, cores: int) -> Fit:
@@ -297,6 +190,11 @@ def test_a_worker_that_differs_is_refused(
     assert not list((tmp_path / FOLDER).iterdir())
 
 
+def test_a_backtest_is_complete_when_nothing_failed() -> None:
+    blank = pd.DataFrame()
+    assert Backtest(blank, blank, blank, {"tasks": {"failed": 0}}).complete
+
+
 # --- the command -----------------------------------------------------------------------------------------------------
 
 COMMAND = ("backtest", "us-iran", "--from", "2026-01-02", "--to", "2026-02-27")
@@ -359,191 +257,3 @@ def test_interruption_and_failure_have_their_exit_codes(
     in_process()
     assert main(command) == 6
     assert json.loads(capsys.readouterr().out)["tasks"]["failed"] == 1
-
-
-# --- real processes --------------------------------------------------------------------------------------------------
-
-REAL = (
-    "--from",
-    "2026-01-30",
-    "--to",
-    "2026-03-27",
-    "--rungs",
-    "R0",
-    "--draws",
-    "100",
-    "--tune",
-    "100",
-    "--chains",
-    "2",
-)
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def command_line(out: Path, *options: str, case: str = "us-iran") -> list[str]:
-    return [sys.executable, "-m", "forecast", "backtest", case, *REAL, "--out", str(out), *options]
-
-
-def ran(out: Path, *options: str, case: str = "us-iran") -> bytes:
-    """Run the command in a process of its own and return its table."""
-    whole = command_line(out, *options, case=case)
-    done = subprocess.run(whole, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return (out / "forecasts.csv").read_bytes()
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The backtest by one worker."""
-    out = tmp_path_factory.mktemp("alone") / "out"
-    ran(out, "--workers", "1")
-    return out
-
-
-class Shell:
-    """A scheduler and workers as a person starts them from the shell."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.processes: list[subprocess.Popen[bytes]] = []
-        port = free_port()
-        self.address = f"tcp://127.0.0.1:{port}"
-        self._start("dask", "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-jupyter")
-
-    def worker(self) -> subprocess.Popen[bytes]:
-        return self._start("dask", "worker", self.address, "--nthreads", "1", "--no-dashboard", "--no-nanny")
-
-    def _start(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """From an empty folder: a worker has no more than the installed package."""
-        whole = [str(Path(sys.executable).with_name(program)), *arguments]
-        log = (self._folder / f"{len(self.processes)}.log").open("wb")
-        process = subprocess.Popen(whole, cwd=self._folder, env=ENVIRONMENT, stdout=log, stderr=log)
-        log.close()
-        self.processes.append(process)
-        return process
-
-    def stop(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    folder = tmp_path / "shell"
-    folder.mkdir()
-    started = Shell(folder)
-    yield started
-    started.stop()
-
-
-def parts(out: Path) -> list[Path]:
-    return sorted((out / FOLDER).glob("[0-9]*.json"))
-
-
-def wait_for_parts(out: Path, number: int, process: subprocess.Popen[Any]) -> None:
-    deadline = time.monotonic() + 500
-    while len(parts(out)) < number:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-@pytest.mark.slow
-def test_two_workers_give_the_digits_of_one(alone: Path, tmp_path: Path) -> None:
-    assert ran(tmp_path / "two", "--workers", "2") == (alone / "forecasts.csv").read_bytes()
-
-
-@pytest.mark.slow
-def test_a_real_scheduler_gives_the_same_digits(alone: Path, shell: Shell, tmp_path: Path) -> None:
-    for _ in range(2):
-        shell.worker()
-    assert ran(tmp_path / "out", "--scheduler", shell.address) == (alone / "forecasts.csv").read_bytes()
-
-
-@pytest.mark.slow
-def test_a_worker_that_dies_loses_nothing_and_nothing_counts_twice(alone: Path, shell: Shell, tmp_path: Path) -> None:
-    doomed, out = shell.worker(), tmp_path / "out"
-    whole = command_line(out, "--scheduler", shell.address)
-    running = subprocess.Popen(whole, env=ENVIRONMENT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    wait_for_parts(out, 1, running)
-    doomed.kill()  # in the midst of the second task
-    shell.worker()
-    assert running.wait(timeout=500) == 0
-    assert (out / "forecasts.csv").read_bytes() == (alone / "forecasts.csv").read_bytes()
-    summary = json.loads((out / "summary.json").read_text())
-    assert summary["tasks"] == {"all": 3, "done": 3, "of_these_found": 0, "failed": 0}
-
-
-@pytest.mark.slow
-def test_a_scheduler_without_workers_is_given_up(shell: Shell) -> None:
-    tasks = [("key", Task("us-iran", "2026-01-02", "R0", 1, 100, 100, 2, None, {}).plain())]
-    with pytest.raises(SchedulerError, match=f"{shell.address}: no worker for 1 seconds; start one with `dask worker"):
-        list(run_tasks(tasks, scheduler=shell.address, workers=1, workers_within=1.0))
-
-
-@pytest.mark.slow
-def test_a_worker_refuses_what_it_cannot_find(shell: Shell, tiny_case: TinyCase) -> None:
-    shell.worker()
-    told = Task(str(tiny_case.folder / "elsewhere"), "2020-10-02", "R0", 1, 100, 100, 2, None, {})
-    with pytest.raises(CaseError, match="elsewhere"):
-        list(run_tasks([("key", told.plain())], scheduler=shell.address, workers=1))
-
-
-@pytest.mark.slow
-def test_a_killed_run_goes_on_and_ends_the_same(alone: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    log = (tmp_path / "log").open("wb")
-    running = subprocess.Popen(command_line(out, "--workers", "1"), env=ENVIRONMENT, stderr=log, stdout=log)
-    wait_for_parts(out, 2, running)
-    running.send_signal(signal.SIGKILL)
-    running.wait()
-    log.close()
-    kept = {path.name: path.read_bytes() for path in parts(out)}
-    assert all(json.loads(content)["result"]["status"] == "done" for content in kept.values())
-    assert not (out / "forecasts.csv").exists()
-    assert ran(out, "--workers", "1") == (alone / "forecasts.csv").read_bytes()
-    assert {name: (out / FOLDER / name).read_bytes() for name in kept} == kept
-    assert json.loads((out / "summary.json").read_text())["tasks"]["of_these_found"] >= 2
-
-
-@pytest.mark.slow
-def test_rows_of_the_future_change_no_forecast(alone: Path, us_iran: Any, tmp_path: Path) -> None:
-    """A made-up deal a week after the last origin, and a price: other outcomes, the same forecasts to the digit."""
-    folder = tmp_path / "case"
-    shutil.copytree(us_iran.folder, folder)
-    with (folder / "data" / "events.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    day = date(2026, 3, 27) + timedelta(days=4)
-    made = {**rows[0], "id": "X1", "signal": "comprehensive_deal_start", "side": "both", "value": "1", "note": "made"}
-    made |= {"event_time": f"{day}T00:00:00Z", "published_at": f"{day}T23:59:59Z"}
-    with (folder / "data" / "events.csv").open("a", encoding="utf-8", newline="") as file:
-        csv.DictWriter(file, list(rows[0]), lineterminator="\n").writerow(made)
-    ran(tmp_path / "out", "--workers", "1", case=str(folder))
-    told, true = (pd.read_parquet(out / "forecasts.parquet") for out in (tmp_path / "out", alone))
-    settled = ["outcome", "decided_on", "public_at", "settled_by"]
-    pd.testing.assert_frame_equal(told.drop(columns=settled), true.drop(columns=settled))
-    deals = [t[t["question"].eq("deal_comprehensive") & t["horizon_weeks"].eq(26)] for t in (told, true)]
-    assert deals[0]["outcome"].tolist() == [1] * 3
-    assert deals[1]["outcome"].fillna(0).tolist() == [0] * 3
-
-
-@pytest.mark.slow
-def test_hazards_agree_too_and_room_changes_no_digit(tmp_path: Path) -> None:
-    """R1 by a worker, in a model that all origins share, and one origin here in a model of its own size."""
-    ran(tmp_path / "here", "--rungs", "R1", "--to", "2026-02-27", "--workers", "1")
-    part = json.loads(parts(tmp_path / "here")[0].read_text())
-    task = Task(**part["task"])
-    assert forecast_origin(replace(task, room={}).plain())["draw_digest"] == part["result"]["draw_digest"]
-
-
-def test_a_backtest_is_complete_when_nothing_failed() -> None:
-    blank = pd.DataFrame()
-    assert Backtest(blank, blank, blank, {"tasks": {"failed": 0}}).complete
