@@ -25,7 +25,8 @@ import numpy as np
 from forecast.inference.compiled import Flat, flatten
 
 MOST_STEPS = 40
-TOLERANCE = 1e-5  # largest change of any latent in the last Newton step: the error left is about its square
+TOLERANCE = 1e-3  # largest change of any latent in the last Newton step: the error left is about its square
+FAR = 0.1  # steps longer than this may cycle about the mode; shorter ones converge quadratically
 LONGEST_STEP = 4.0  # per latent: keeps the first steps from overshooting where counts explode
 STATES, PREDICTORS, READING = "states", "predictors", "reading"
 
@@ -187,7 +188,7 @@ def _search(parts: _Parts, start: Any) -> tuple[Any, Any]:
     """Newton's method: mode [week, state], size of the last step.
 
     The density is log-concave in the latents, so there is one mode; but where logits bend, full steps may cycle about
-    it. A step that turns back on the one before is therefore halved, and steps grow again once they go on.
+    it. A long step that turns back on the one before is therefore halved, and steps grow again once they go on.
     """
     import pytensor
     import pytensor.tensor as pt
@@ -199,7 +200,7 @@ def _search(parts: _Parts, start: Any) -> tuple[Any, Any]:
         score, band = parts.score_and_band(z)
         step = banded_solve(banded_cholesky(band), score.ravel()).reshape(z.shape)
         size = pt.max(pt.abs(step))
-        turned = (step * before).sum() < 0.0
+        turned = pt.and_(size > FAR, (step * before).sum() < 0.0)
         damping = pt.switch(turned, 0.5 * damping, pt.minimum(1.0, 2.0 * damping))
         new = z + step * damping * pt.minimum(1.0, LONGEST_STEP / size)
         return [new, size, step, damping], until(pt.or_(size < TOLERANCE, pt.isnan(size)))

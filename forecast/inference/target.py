@@ -15,7 +15,7 @@ from forecast.inference.compiled import Compiled, Flat, compile_graph, flatten
 from forecast.inference.schema import VARIABLES
 from forecast.models import History, Priors, Rung
 
-UNCONVERGED = 1e-3  # a Newton search that ends with a larger step has failed: the point is refused, as a divergence
+UNCONVERGED = 1e-2  # a Newton search that ends with a larger step has failed: the point is refused, as a divergence
 Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
