@@ -1,9 +1,10 @@
 """The leverage section of the document: latent paths with their priors, and what the data added to the priors.
 
-Every row of the section has a contraction, 1 - variance of the posterior / variance of the prior; below a tenth the
-prior is speaking. Priors are drawn from the prior files with a fixed seed. For a latent that variance is the one which
-its own law leaves in the last week, under the posterior of scale and learning: a small misperception whose path nothing
-tells of is the prior speaking. Drivers are left out, of the posterior too.
+Every row of the section has a contraction, 1 - variance of the posterior / variance of the prior, and how far the mean
+has moved, in standard deviations of the prior (Schad, Betancourt and Vasishth, 2021): where neither is much the prior
+is speaking. Priors are drawn from the prior files with a fixed seed. For a latent the variance is the one which its own
+law leaves in the last week, under the posterior of scale and learning: a small misperception whose path nothing tells
+of is the prior speaking. Drivers are left out, of the posterior too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,8 @@ SAMPLE_PATHS = 3
 COMPARED_WEEKS = 13
 LEAST_CONTRACTION = 0.1
 PRIOR_DRAWS, PRIOR_SEED = 40_000, 20180508
-PRIOR_SPEAKS, DATA_SPEAK = "prior speaking", "data speaking"
+LEAST_MOVE = 0.5  # standard deviations of the prior
+PRIOR_SPEAKS, MOVED, DATA_SPEAK = "prior speaking", "moved, not narrowed", "data speaking"
 _DECIMALS = 3  # of curves: a thousandth of a standard deviation cannot be seen
 
 _LABELS = {"true": "True leverage", "believed": "Believed leverage", "misperception": "Misperception", "gap": "Gap"}
@@ -61,9 +63,10 @@ _CAUSE_NOTE = (
 )
 _CONTRACTION_NOTE = (
     "Contraction is 1 less the variance of the posterior over that of the prior: 1 where the data settle a number, 0 "
-    f"where they leave it as wide as it was; below {LEAST_CONTRACTION} it says “{PRIOR_SPEAKS}”. A latent is compared "
-    "with what its own law leaves open in this week, its usual spread and what fighting has taught being as estimated, "
-    "and what drivers add being left out."
+    f"where they leave it as wide as it was; below {LEAST_CONTRACTION} it says “{PRIOR_SPEAKS}”, or “{MOVED}” where "
+    f"data and prior disagree: the mean has moved by {LEAST_MOVE} prior standard deviations or more. A latent is "
+    "compared with what its own law leaves open in this week, its usual spread and what fighting has taught being as "
+    "estimated, and what drivers add being left out."
 )
 
 
@@ -220,7 +223,7 @@ def _now(
             **_estimate(latent.draws[:, -1]),
             "p_positive": _share(latent.draws[:, -1] > 0),
             "p_higher": _share(latent.draws[:, -1] > latent.draws[:, before]),
-            **_contraction(latent.bare.var(), latent.by_law),
+            **_learned(latent.bare, 0.0, latent.by_law),
         }
         for (side, kind), latent in latents.items()
     ]
@@ -230,6 +233,7 @@ def _now(
 def _summary(rows: Sequence[Mapping[str, Any]], compared_week: str) -> list[str]:
     """What the latest week comes to, in words."""
     positive = {(row["side_label"], row["latent"]): row["p_positive"] for row in rows}
+    speaking = {row["side_label"]: row["speaking"] for row in rows if row["latent"] == "misperception"}
     found = []
     for label in dict.fromkeys(row["side_label"] for row in rows if row["side"] is not None):
         text = f"{label}: {percent(positive[label, 'true'])} that its true leverage is above what is usual for it"
@@ -238,6 +242,8 @@ def _summary(rows: Sequence[Mapping[str, Any]], compared_week: str) -> list[str]
                 f"; {percent(positive[label, 'misperception'])} that it rates itself above that leverage, by more "
                 "than it usually does"
             )
+            if speaking[label] == PRIOR_SPEAKS:
+                text += " (the prior speaking: the data hardly tell)"
         found.append(f"{text}.")
     gap, day = rows[-1], date.fromisoformat(compared_week)
     text = (
@@ -264,7 +270,7 @@ def _gap_effects(fit: Fit, rng: np.random.Generator) -> list[dict[str, Any]]:
                 **_estimate(np.exp(draws)),
                 "p_above_one": _share(draws > 0),
                 **{f"prior_{name}": value for name, value in before.items()},
-                **_contraction(draws.var(), prior.var()),
+                **_learned(draws, prior.mean(), prior.var()),
             }
         )
     return rows
@@ -289,7 +295,7 @@ def _loadings(fit: Fit, sides: Mapping[str, str], rng: np.random.Generator) -> l
                     "reveals": reveals,
                     "sign": int(item.sign),
                     **_estimate(draws),
-                    **_contraction(draws.var(), prior.var()),
+                    **_learned(draws, prior.mean(), prior.var()),
                     "moves_gap": _moves_gap(fit, item.id),
                 }
             )
@@ -314,7 +320,7 @@ def _driver_effects(fit: Fit, sides: Mapping[str, str], rng: np.random.Generator
             "side_label": sides[driver.side],
             "sign": int(driver.sign),
             **_estimate(drawn[driver.id]),
-            **_contraction(drawn[driver.id].var(), prior.var()),
+            **_learned(drawn[driver.id], prior.mean(), prior.var()),
         }
         for driver in fit.history.items.drivers
     ]
@@ -327,7 +333,7 @@ def _scales(fit: Fit, sides: Mapping[str, str], rng: np.random.Generator) -> lis
     prior = fit.priors.draw("misperception_sd", PRIOR_DRAWS, rng)
     drawn = {s: _flat(fit.posterior["scale"].sel(state=name)) for s, name in members.items()}
     return [
-        {"side": s, "side_label": sides[s], **_estimate(draws), **_contraction(draws.var(), prior.var())}
+        {"side": s, "side_label": sides[s], **_estimate(draws), **_learned(draws, prior.mean(), prior.var())}
         for s, draws in drawn.items()
     ]
 
@@ -337,14 +343,17 @@ def _estimate(draws: np.ndarray) -> dict[str, float]:
     return {"median": float(median), "lower": float(lower), "upper": float(upper)}
 
 
-def _contraction(posterior: float, prior: float) -> dict[str, Any]:
-    """How far a variance has shrunk."""
-    contraction = float(1 - posterior / prior)
+def _learned(posterior: np.ndarray, mean: float, variance: float) -> dict[str, Any]:
+    """How far draws have shrunk and moved from a prior with this mean and variance."""
+    contraction = float(1 - posterior.var() / variance)
+    moved = float((posterior.mean() - mean) / np.sqrt(variance))
+    taught = MOVED if abs(moved) >= LEAST_MOVE else PRIOR_SPEAKS
     return {
-        "prior_sd": float(np.sqrt(prior)),
-        "posterior_sd": float(np.sqrt(posterior)),
+        "prior_sd": float(np.sqrt(variance)),
+        "posterior_sd": float(posterior.std()),
         "contraction": contraction,
-        "speaking": PRIOR_SPEAKS if contraction < LEAST_CONTRACTION else DATA_SPEAK,
+        "moved": moved,
+        "speaking": DATA_SPEAK if contraction >= LEAST_CONTRACTION else taught,
     }
 
 

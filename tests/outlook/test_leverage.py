@@ -195,6 +195,24 @@ def test_the_contraction_of_latents_is_one_less_the_ratio_of_variances(section: 
         assert row["contraction"] == pytest.approx(contraction, abs=0.03), (side, latent)
         assert row["speaking"] == ("prior speaking" if (side, latent) == ("iran", "misperception") else "data speaking")
         assert row["contraction"] == pytest.approx(1 - (row["posterior_sd"] / row["prior_sd"]) ** 2)
+    assert row_of(section, "us", "misperception")["moved"] == pytest.approx(0.2 / 0.7, abs=0.01)
+
+
+def test_what_moved_without_narrowing_is_not_the_prior_speaking() -> None:
+    fit = leverage_fit("R6")
+    learns = xr.DataArray([0.0, 0.0, 0.0, 1.0], dims="state")
+    moved = leverage_section(replace(fit, posterior=fit.posterior.assign(scale=fit.posterior["scale"] + learns)))
+    assert moved is not None
+    us, iran = moved["misperception_scales"]
+    assert (us["speaking"], iran["speaking"]) == ("prior speaking", "moved, not narrowed")
+    half_normal = 0.7 * np.sqrt(1 - 2 / np.pi)
+    assert iran["moved"] == pytest.approx(1 / half_normal, abs=0.02)
+
+
+def test_the_summary_says_where_only_the_prior_speaks_of_misperception(section: dict[str, Any]) -> None:
+    us, iran, _gap = section["summary"]
+    assert iran.endswith("(the prior speaking: the data hardly tell).")
+    assert "prior" not in us
 
 
 def test_what_drivers_add_counts_for_the_level_and_not_for_the_contraction() -> None:

@@ -37,7 +37,8 @@ def _series(side: str | None, latent: str, spread: float, prior: float) -> dict[
     }
 
 
-def _estimate(median: float, half: float, contraction: float) -> dict[str, Any]:
+def _estimate(median: float, half: float, contraction: float, moved: float = 0.1) -> dict[str, Any]:
+    hardly = "moved, not narrowed" if moved >= 0.5 else "prior speaking"
     return {
         "median": median,
         "lower": median - half,
@@ -45,7 +46,8 @@ def _estimate(median: float, half: float, contraction: float) -> dict[str, Any]:
         "prior_sd": 1.0,
         "posterior_sd": math.sqrt(1 - contraction),
         "contraction": contraction,
-        "speaking": "prior speaking" if contraction < 0.1 else "data speaking",
+        "moved": moved,
+        "speaking": hardly if contraction < 0.1 else "data speaking",
     }
 
 
@@ -144,7 +146,8 @@ def sample_leverage() -> dict[str, Any]:
             )
         ],
         "misperception_scales": [
-            {"side": side, "side_label": label, **_estimate(0.6, 0.4, 0.2)} for side, label in SIDES.items()
+            {"side": side, "side_label": label, **_estimate(0.6, 0.4, *learned)}
+            for (side, label), learned in zip(SIDES.items(), ((0.2, 0.1), (-0.3, 1.3)), strict=True)
         ],
         "evidence": [
             {"side": "us", "side_label": "United States", "structural": 1, "behavioural": 4, "drivers": 2},

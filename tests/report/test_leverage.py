@@ -159,6 +159,8 @@ def test_where_the_prior_speaks_the_page_says_so(section: dict[str, Any], page: 
     assert speaking == 5
     assert sum(cell.text == "prior speaking" for cell in page.all("small", section="leverage")) == speaking
     assert len(re.findall(r", prior speaking \|", text)) == speaking
+    assert [cell.text for cell in page.all("small", section="leverage")].count("moved, not narrowed") == 1
+    assert text.count(", moved, not narrowed |") == 1
 
 
 def test_charts_have_text_alternatives(page: Page, drawn: dict[str, Picture]) -> None:
