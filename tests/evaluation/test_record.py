@@ -238,15 +238,16 @@ def test_what_a_person_settles_is_an_event_of_its_day(ledger: Ledger) -> None:
     assert set(found["cluster"]) == {f"event:fact of {day}"}
 
 
-def test_what_comes_first_is_put_together_from_the_races(ledger: Ledger) -> None:
-    asked = {"escalation_before_deal": 0.2, "neither": 0.5, "deal_before_escalation": 0.3}
+@pytest.mark.parametrize("said", [(0.2, 0.5, 0.3), (0.205781, 0.376359, 0.417859)])  # the latter sum to 0.999999
+def test_what_comes_first_is_put_together_from_the_races(ledger: Ledger, said: tuple[float, ...]) -> None:
+    asked = dict(zip(("escalation_before_deal", "neither", "deal_before_escalation"), said, strict=True))
     races = {e: issued(0, p, question=e, event=e) for e, p in asked.items()}
     came = {
         e: settled(f, "no").model_copy(update={"outcome": "yes" if e == "neither" else "no"}) for e, f in races.items()
     }
     record(ledger, *races.values(), *came.values())
     (row,) = made(published=read_published(ledger, "tiny"))["published"]["ordered"]["overall"]
-    assert row["rps"] == pytest.approx((0.2**2 + 0.3**2) / 2, abs=1e-6)
+    assert row["rps"] == pytest.approx((said[0] ** 2 + said[2] ** 2) / 2, abs=1e-6)
     short = short_record(read_published(ledger, "tiny"), known_at=MADE_AT)
     assert short["ordered"]["overall"][0]["rps"] == row["rps"]
 
