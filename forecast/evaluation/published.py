@@ -50,7 +50,7 @@ class Published:
         (decided on the day of its origin or before, so that it was no forecast).
     disputes
         The disputed forecasts under each resolution they have, in order: the same columns and ``reading``, 0 for the
-        first resolution; ``outcome`` is missing where that is void.
+        first resolution; ``outcome`` is missing where that is void, or decided it by the day of the origin.
     reissues
         Later forecasts of what was forecast already, by the same rung: plain rows.
     late
@@ -128,9 +128,12 @@ def _row(forecast: Forecast, found: tuple[Resolution, ...]) -> dict[str, Any]:
     row = _read(forecast, found[0])
     if outcomes == {"void"}:
         return row | {"state": "void"}
-    if row["decided_on"] <= forecast.origin.date() or forecast.by <= forecast.origin.date():
-        return row | {"state": "closed", "outcome": None}
-    return row | {"state": "settled"}
+    return row | {"state": "closed" if _was_closed(forecast, found[0]) else "settled"}
+
+
+def _was_closed(forecast: Forecast, resolution: Resolution) -> bool:
+    """Whether the question was decided by the end of the forecast's day."""
+    return min(resolution.decided_on, forecast.by) <= forecast.origin.date()
 
 
 def _read(forecast: Forecast, resolution: Resolution | None) -> dict[str, Any]:
@@ -151,7 +154,7 @@ def _read(forecast: Forecast, resolution: Resolution | None) -> dict[str, Any]:
     if resolution is None:
         return row | dict.fromkeys(COLUMNS[10:])
     return row | {
-        "outcome": _YES_NO.get(resolution.outcome),
+        "outcome": None if _was_closed(forecast, resolution) else _YES_NO.get(resolution.outcome),
         "decided_on": resolution.decided_on,
         "public_at": resolution.public_at,
         "settled_by": ";".join(resolution.settled_by) or _unnamed(resolution),

@@ -222,6 +222,18 @@ def test_disputes_are_left_out_and_scored_under_both(ledger: Ledger) -> None:
     assert [r["outcome"] for r in part["disputes"]["rows"]] == [1, 0]
 
 
+def test_a_dispute_over_the_day_of_the_origin_is_scored_by_what_came_after_it(ledger: Ledger) -> None:
+    """A person has it decided on the day of the forecast, the data say no: only the latter is a forecast's outcome."""
+    stale = issued(0, 0.2)
+    told = {"decided_on": stale.origin.date(), "public_at": stale.origin, "settled_by": (), "who": "Ada"}
+    record(ledger, stale, settled(stale, "yes", **told), settled(stale, "no"))
+    part = made(published=read_published(ledger, "tiny"))["published"]
+    assert (part["counts"]["disputed"], part["overall"]) == (1, [])
+    assert [r["outcome"] for r in part["disputes"]["rows"]] == [None, 0]
+    assert {r["reading"]: r["brier"] for r in part["disputes"]["overall"]} == pytest.approx({"last": 0.04})
+    assert short_record(read_published(ledger, "tiny"), known_at=MADE_AT)["counts"]["disputed"] == 1
+
+
 def test_what_was_decided_by_the_day_of_its_origin_is_not_scored(ledger: Ledger) -> None:
     stale = issued(0, 0.99)
     record(ledger, stale, settled(stale, "yes", decided_on=stale.origin.date()))
