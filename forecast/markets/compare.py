@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from forecast.case import Case
-from forecast.errors import AsOfError, DataError
+from forecast.errors import AsOfError, CaseError, DataError
 from forecast.evaluation.reading import events
 from forecast.evaluation.resampling import LEAST_CLUSTERS
 from forecast.evaluation.scores import FLOOR
@@ -24,6 +24,7 @@ from forecast.markets.implied import Implied, Rules, implied_probability
 from forecast.markets.ladder import Curve
 from forecast.markets.mapping import (
     Belief,
+    EventProbability,
     MappedLeg,
     Mapping,
     implied_event_probability,
@@ -298,7 +299,7 @@ def _leg(
 ) -> dict[str, Any]:
     model = setting.model.by(mapping.event, leg.by)
     base = setting.base_rate.by(mapping.event, leg.by) if setting.base_rate is not None else None
-    event = implied_event_probability(implied, mapping) if implied.probability is not None else None
+    event, event_note = _event(implied, mapping)
     has_book = quote.bid is not None or quote.ask is not None
     worth = [mapping.worth(x) for x in model] if model is not None else None
     return {
@@ -326,8 +327,19 @@ def _leg(
         if model is not None and event is not None
         else None,
         "base_rate": base[0] if base is not None else None,
-        "notes": list(_leg_notes(leg, quote, implied, event.note if event is not None else "", setting)),
+        "notes": list(_leg_notes(leg, quote, implied, event_note, setting)),
     }
+
+
+def _event(implied: Implied, mapping: Mapping) -> tuple[EventProbability | None, str]:
+    """Return what a price implies for our event, with a note; one that no belief can make leaves the rest standing."""
+    if implied.probability is None:
+        return None, ""
+    try:
+        event = implied_event_probability(implied, mapping)
+    except CaseError as error:
+        return None, str(error)
+    return event, event.note
 
 
 def _quoted(quote: Quote, when: datetime) -> dict[str, Any]:

@@ -27,8 +27,10 @@ FILE = "markets.toml"
 _STRICT = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 _APART = 0.02  # the two conditional probabilities of a contract that says anything at all
 _TICK = 0.01  # a price without a book is known to about the cent
-_GRID = 501  # probabilities of the event that are tried
-_NODES = 96  # quadrature over P(YES | no event)
+_GRID = (1 - np.cos(np.linspace(0, np.pi, 501))) / 2  # probabilities of the event that are tried, densely near 0 and 1
+_NODES = 96  # quadrature over P(YES | no event), in its quantiles
+_TAIL, _LEAST = 0.01, 1e-14  # and in the logarithm of what is left of either tail, so that a far price finds its nodes
+_TAIL_NODES = 32
 
 
 class Compared(BaseModel):
@@ -256,19 +258,11 @@ def implied_event_probability(implied: Implied, mapping: Mapping) -> EventProbab
 
 def _density(lower: float, upper: float, mapping: Mapping) -> np.ndarray:
     """Return the weight of each probability of the event on the grid, given that the price lies in the band."""
-    from scipy.special import betainc, betaincinv
-
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    hit, miss = mapping.yes_if_event, mapping.yes_if_not
-    false = betaincinv(miss.alpha, miss.beta, (nodes + 1) / 2)
-    x = np.linspace(0, 1, _GRID)[1:, None]
-
-    def below(price: float) -> np.ndarray:
-        return betainc(hit.alpha, hit.beta, np.clip((price - (1 - x) * false) / x, 0, 1))
-
-    inside = below(upper) - below(lower)
-    never = float(np.sum(weights * ((false >= lower) & (false <= upper))))
-    density = np.concatenate([[never], inside @ weights])
+    false, weights = _nodes(mapping.yes_if_not)
+    x = _GRID[1:, None]
+    ends = (np.clip((price - (1 - x) * false) / x, 0, 1) for price in (lower, upper))
+    never = _between(mapping.yes_if_not, np.array(lower), np.array(upper))
+    density = np.append(never, _between(mapping.yes_if_event, *ends) @ weights)
     if not density.sum() > 0:
         message = (
             f"mapping {mapping.id}: no P(YES | event) and P(YES | no event) that are believed possible make a price in "
@@ -278,10 +272,33 @@ def _density(lower: float, upper: float, mapping: Mapping) -> np.ndarray:
     return density
 
 
+def _nodes(belief: Belief) -> tuple[np.ndarray, np.ndarray]:
+    """Return values of a belief and their weights in a mean over it, its far tails included."""
+    from scipy.special import betainccinv, betaincinv
+
+    a, b = belief.alpha, belief.beta
+    t, w = np.polynomial.legendre.leggauss(_NODES)
+    middle, share = 0.5 + (0.5 - _TAIL) * t, (0.5 - _TAIL) * w
+    t, w = np.polynomial.legendre.leggauss(_TAIL_NODES)
+    half = np.log(_TAIL / _LEAST) / 2
+    left = np.exp(np.log(_LEAST) + half * (t + 1))  # what is left of the tail
+    values = [betaincinv(a, b, left), betaincinv(a, b, middle), betainccinv(a, b, left)]
+    return np.concatenate(values), np.concatenate([half * w * left, share, half * w * left])
+
+
+def _between(belief: Belief, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """Return the probability that a belief puts between two values, by its nearer tail: at the far one it cancels."""
+    from scipy.special import betainc
+
+    turned = lower > belief.mean
+    a, b = np.where(turned, belief.beta, belief.alpha), np.where(turned, belief.alpha, belief.beta)
+    first, second = np.where(turned, 1 - upper, lower), np.where(turned, 1 - lower, upper)
+    return betainc(a, b, second) - betainc(a, b, first)
+
+
 def _quantiles(density: np.ndarray) -> tuple[float, float, float]:
-    x = np.linspace(0, 1, density.size)
-    mass = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    median, low, high = np.interp([0.5, 0.1, 0.9], mass / mass[-1], x)
+    mass = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(_GRID))])
+    median, low, high = np.interp([0.5, 0.1, 0.9], mass / mass[-1], _GRID)
     return float(median), float(low), float(high)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from forecast.case import Case, load_case
 from forecast.cli import main
+from forecast.cli.comparison import comparison_lines
 from forecast.errors import AsOfError, DataError
 from forecast.markets.compare import compare, is_priced
 from forecast.markets.curves import ModelCurve, ModelCurves, curves_of_document, curves_of_outlook, read_curves
@@ -19,7 +20,7 @@ from forecast.observations import as_of, parse_instant
 from forecast.outlook import build_outlook
 from forecast.run import _beside_markets
 from tests.conftest import without_episodes
-from tests.markets.conftest import QUOTES_ROWS, MarketCase
+from tests.markets.conftest import MARKETS, QUOTES_ROWS, MarketCase
 from tests.markets.test_pairs import curves_of, write_backtest
 from tests.models.given import made_up_fit, real_history
 from tests.report.sample import sample_document
@@ -136,6 +137,22 @@ def test_nothing_after_the_as_of_time_is_seen(market_case: MarketCase) -> None:
     assert [x["shown"] for x in legs] == ["0.41", None]  # the book of 1 June, though public later, stood before it
     assert (legs[1]["price"], legs[1]["market"], legs[1]["verdict"]) == (None, None, "inside")  # an offer alone
     assert legs[1]["band"]["upper"] == pytest.approx(0.9)
+
+
+def test_a_price_that_no_belief_can_make_is_a_note_and_the_rest_is_compared(market_case: MarketCase) -> None:
+    sure = {"quoted_at": "2020-06-02T12:00:00Z", "published_at": "2020-06-02T12:00:00Z", "bid": "0.99", "ask": "0.995"}
+    other = {**sure, "contract": "PACT-20DEC", "bid": "0.40", "ask": "0.44"}
+    narrow = MARKETS.replace("alpha = 8\nbeta = 2", "alpha = 3000\nbeta = 7000").replace("beta = 49", "beta = 1000000")
+    case = market_case.write(quotes=(sure, other), markets=narrow)
+    when = parse_instant("2020-06-04")
+    document = compare(case, when=when, model=model_of(case.id, when))
+    first, second = mapping_of(document, "kalshi-pact")["legs"]
+    assert (first["market"], first["gap"], first["beyond_basis_risk"], first["pool"]) == (None, None, None, None)
+    assert first["price"] == pytest.approx(0.9925)
+    assert first["verdict"] == "below"  # of the contract itself the comparison can be made
+    assert any("look at the two beliefs again" in note for note in first["notes"])
+    assert second["market"] is not None
+    assert any("look at the two beliefs again" in line for line in comparison_lines(document))
 
 
 def test_prices_are_put_right_by_what_was_settled_before_and_by_the_prior_where_nothing_was(

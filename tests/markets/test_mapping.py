@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from forecast.case import Case
 from forecast.errors import CaseError
@@ -134,6 +135,42 @@ def test_the_inversion_agrees_with_draws_that_are_kept_if_they_make_the_price(
     given = mapping(hit, false)
     found = implied_event_probability(price, given)
     assert (found.median, found.lower, found.upper) == pytest.approx(by_rejection(price, given), abs=0.012)
+
+
+def by_brute_force(price: Implied, given: Mapping) -> tuple[float, float, float]:
+    """Integrate over P(YES | no event) on a fine grid of the logarithms of its distances from 0 and 1."""
+    near = np.geomspace(1e-9, 0.5, 1500)
+    false = np.concatenate([near, 1 - near[::-1]])
+    weight = stats.beta.pdf(false, given.yes_if_not.alpha, given.yes_if_not.beta)
+    near = np.geomspace(1e-6, 0.5, 200)
+    x = np.concatenate([near, 1 - near[::-1]])
+    hit = stats.beta(given.yes_if_event.alpha, given.yes_if_event.beta)
+    density = []
+    for at in x:
+        low, high = ((end - (1 - at) * false) / at for end in (price.lower, price.upper))
+        mass = np.where(low > 0.5, hit.sf(low) - hit.sf(high), hit.cdf(high) - hit.cdf(low))
+        density.append(np.trapezoid(weight * mass, false))
+    share = np.concatenate([[0.0], np.cumsum((np.array(density[1:]) + density[:-1]) / 2 * np.diff(x))])
+    low_end, median, high_end = np.interp([0.1, 0.5, 0.9], share / share[-1], x)
+    return float(median), float(low_end), float(high_end)
+
+
+@pytest.mark.parametrize(
+    ("price", "hit", "false"),
+    [
+        (book(0.995, 0.005), (2, 8), (2, 2)),  # only the far tail of P(YES | no event) makes it
+        (book(0.95), (2, 18), (1, 199)),  # only the far tail of P(YES | event) does
+        (book(0.9985, 0.005), (2, 8), (1, 19)),
+        (book(0.002, 0.005), (9, 1), (48, 2)),
+    ],
+)
+def test_a_price_that_only_a_far_tail_of_a_belief_can_make_is_inverted(
+    price: Implied, hit: tuple[float, float], false: tuple[float, float]
+) -> None:
+    given = mapping(hit, false)
+    found = implied_event_probability(price, given)
+    assert (found.median, found.lower, found.upper) == pytest.approx(by_brute_force(price, given), abs=5e-4)
+    assert found.clipped != ""
 
 
 def test_an_exact_contract_is_worth_its_price() -> None:
