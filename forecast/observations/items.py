@@ -1,6 +1,6 @@
 """Weekly measurements of leverage, and what moves it: the items and drivers of a case, laid out by week.
 
-A value counts in the week in which it was measured, provided that it was public at the vintage's as-of time: latent
+A value counts in the week in which what it measures ended, provided that it was public at the as-of time: latent
 leverage is estimated for the past, week by week, with all that is known today. Standardisation uses the vintage's own
 weeks, so nothing looks ahead.
 """

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -59,7 +60,7 @@ def test_a_week_is_left_to_the_ladder_when_it_begins_where_the_ladder_would_move
     weeks = code_weeks(vintage)
     force, talks = weeks.levels["force"][:-1], weeks.levels["diplomacy"][:-1]
     np.testing.assert_array_equal(items.known[1:, column(items, "maritime")], force != 0)
-    np.testing.assert_array_equal(items.known[1:, column(items, "refusals_us")], talks != 1)
+    np.testing.assert_array_equal(items.known[1:, column(items, "refusals_us")], ~np.isin(talks, [1, 2, 3]))
     assert not items.values[~items.known].any()
 
 
@@ -88,13 +89,37 @@ def test_drivers_are_centred_and_oriented(vintage: Vintage, items: WeeklyItems) 
 
 
 def test_a_level_without_a_log_names_its_row(vintage: Vintage) -> None:
-    row = vintage.observations.index[vintage.observations["signal"].eq("stock_60")][0]
+    row = vintage.observations.index[vintage.observations["signal"].eq("brent_spot")][0]
     broken = vintage.observations.copy()
     broken.loc[row, "value"] = 0.0
-    with pytest.raises(DataError, match=r"iaea\.csv, row \d+, field 'value': 0\.0 of stock_60 has no log"):
+    with pytest.raises(DataError, match=r"brent\.csv, row \d+, field 'value': 0\.0 of brent_spot has no log"):
         weekly_items(
             Vintage(vintage.case, vintage.instant, broken, vintage.episodes, vintage.breakdowns), code_weeks(vintage)
         )
+
+
+def test_a_stock_that_was_shipped_out_is_a_zero_and_no_mistake(vintage: Vintage) -> None:
+    table = vintage.observations.copy()
+    last = table[table["signal"].eq("stock_60")].index[-1]
+    table.loc[last, "value"] = 0.0
+    weeks = code_weeks(vintage)
+    found = weekly_items(replace(vintage, observations=table), weeks)
+    k = column(found, "stock_60")
+    assert found.values[found.known[:, k], k][-1] == found.values[found.known[:, k], k].min()
+
+
+def test_the_end_of_a_deal_is_no_refusal_as_well(us_iran_at: Callable[[str], Vintage]) -> None:
+    """The memorandum was called over on 8 July 2026, in words that the table has as a walkout too."""
+    after = us_iran_at("2026-08-14")
+    weeks = code_weeks(after)
+    found = weekly_items(after, weeks)
+    week = int(np.searchsorted(weeks.ends, np.datetime64("2026-07-08")))
+    assert weeks.levels["diplomacy"][week - 1] == 2
+    assert weeks.levels["diplomacy"][week] < 2
+    walkouts = after.observations[after.observations["signal"].eq("walkout")]["event_time"].dt.tz_localize(None)
+    assert (walkouts == pd.Timestamp("2026-07-08")).any()
+    for name in ("refusals_us", "refusals_iran", "relief"):
+        assert not found.known[week, column(found, name)]
 
 
 def test_a_likelihood_that_does_not_fit_its_signal_is_refused(vintage: Vintage) -> None:
