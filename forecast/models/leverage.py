@@ -12,6 +12,7 @@ of behaviour read T), R4 one tension for the dyad. Scale is fixed (x has station
 drivers have mean zero): misperception is relative to what is usual for the side, never absolute.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +69,7 @@ class Layout:
 
     def key(self) -> tuple[Any, ...]:
         """What a compiled model depends on, hashable."""
-        return (self.rung, self.items, self.drivers, self.states)
+        return (self.rung, self.items, self.drivers, self.states, self.shifts.tobytes())
 
     def of(self, kind: str) -> list[int]:
         """Indices of the states of one of :data:`KINDS`."""
@@ -111,28 +112,47 @@ def layout_of(case: Case, rung: str) -> Layout:
     return Layout(rung, case.items, tuple(d.id for d in case.drivers), states, reads, own, shifts, gap)
 
 
-def _check_enough(case: Case, rung: str) -> None:
-    """Two things that reveal or move true leverage and two that reveal belief, for each side, is the least."""
+def _check_enough(case: Case, rung: str, *, spoken: Collection[str] | None = None, when: str = "") -> None:
+    """Two things that reveal or move true leverage and two that reveal belief, for each side, is the least.
+
+    ``spoken`` are the items and drivers that count, by default all.
+    """
     if not case.items:
         message = f"{case.folder}: {rung} needs leverage.toml, which says what reveals leverage; write one, or use R3"
         raise RungError(message)
     for side in case.sides:
-        true = [i.id for i in case.items if (i.side, i.reveals) == (side.id, "true")]
-        moved = [d.id for d in case.drivers if d.side == side.id]
-        believed = [i.id for i in case.items if (i.side, i.reveals) == (side.id, "believed")]
+        items = [i for i in case.items if i.side == side.id and (spoken is None or i.id in spoken)]
+        true = [i.id for i in items if i.reveals == "true"]
+        moved = [d.id for d in case.drivers if d.side == side.id and (spoken is None or d.id in spoken)]
+        believed = [i.id for i in items if i.reveals == "believed"]
         if len(true) + len(moved) < LEAST["true"] or not true or len(believed) < LEAST["believed"]:
             message = (
-                f"{case.folder}: {rung} cannot identify the leverage of side {side.id!r}: structural items {true}, "
-                f"drivers {moved}, behavioural items {believed}; it takes a structural item, two of the first two "
-                "together and two of the last. Add items to leverage.toml, or use R3"
+                f"{case.folder}: {rung} cannot identify the leverage of side {side.id!r}{when}: structural items "
+                f"{true}, drivers {moved}, behavioural items {believed}; it takes a structural item, two of the "
+                "first two together and two of the last. Add items to leverage.toml, or use R3"
             )
             raise RungError(message)
+
+
+def check_revealed(layout: Layout, history: History) -> None:
+    """Make sure that what a side's leverage is known by has values as of the history's day, and drivers that moved.
+
+    Raises
+    ------
+    RungError
+        A side has too few of them yet to tell its latents apart.
+    """
+    case, items = history.case, history.items
+    spoken = {item.id for k, item in enumerate(layout.items) if items.known[:, k].any()}
+    spoken |= {driver for k, driver in enumerate(layout.drivers) if np.ptp(items.moved[:, k]) > 0.0}
+    _check_enough(case, layout.rung, spoken=spoken, when=f" as of {history.vintage.day}")
 
 
 def measure_columns(layout: Layout) -> dict[str, slice]:
     """Return which columns of the data array ``measures`` hold what."""
     n = len(layout.items)
-    widths = {"values": n, "known": n, "memory": n, "log_coverage": 1, "fighting": 1, "drivers": len(layout.drivers)}
+    widths = {"values": n, "known": n, "memory": n, "log_coverage": 1, "fighting": 1, "unlived": 1}
+    widths["drivers"] = len(layout.drivers)
     stops = np.cumsum(list(widths.values()))
     return {k: slice(int(stop) - w, int(stop)) for (k, w), stop in zip(widths.items(), stops, strict=True)}
 
@@ -140,10 +160,10 @@ def measure_columns(layout: Layout) -> dict[str, slice]:
 def leverage_data(history: History, shapes: Shapes) -> dict[str, np.ndarray]:
     """Lay a history out for the compiled model: the arrays of R1 and ``measures`` [week, column]."""
     items = history.items
-    fighting = (history.weeks.levels["force"] == CONFLICT).astype(float)
-    table = np.column_stack(
-        [items.values, items.known.astype(float), items.memory, items.log_coverage, fighting, items.moved]
-    )
+    weeks = history.weeks
+    fighting, unlived = weeks.levels["force"] == CONFLICT, 1.0 - weeks.exposure
+    parts = (items.values, items.known, items.memory, items.log_coverage, fighting, unlived, items.moved)
+    table = np.column_stack(parts).astype(float)
     hazards = {name: array for name, array in hazard_data(history, shapes).items() if name != "autoregression"}
     return hazards | {"measures": np.pad(table, ((0, shapes.week - len(table)), (0, 0)))}
 
@@ -165,7 +185,7 @@ def build_leverage(priors: Priors, shapes: Shapes, layout: Layout) -> Any:
         tables = declare_tables(shapes)
         measures = pt.specify_shape(pm.Data("measures", np.zeros(shape)), shape)
         given = {name: measures[:, part] for name, part in columns.items()}
-        states = declare_states(STATES, *_path_law(priors, shapes, layout, given["fighting"]), dims=("week", "state"))
+        states = declare_states(STATES, *_path_law(priors, shapes, layout, given), dims=("week", "state"))
         reading = pm.Deterministic("reading", _reading(priors, layout), dims=("predictor", "state"))
         moved = priors.variable("driver_effect", dims=("driver",)) * given["drivers"]
         latents = states + pt.dot(moved, pt.as_tensor(layout.shifts))
@@ -194,8 +214,11 @@ def _coords(shapes: Shapes, layout: Layout) -> dict[str, Any]:
     }
 
 
-def _path_law(priors: Priors, shapes: Shapes, layout: Layout, fighting: Any) -> tuple[Any, Any]:
-    """Persistence and innovation of every state in every week [week, state]; the first week is stationary."""
+def _path_law(priors: Priors, shapes: Shapes, layout: Layout, given: dict[str, Any]) -> tuple[Any, Any]:
+    """Persistence and innovation of every state in every week [week, state]; the first week is stationary.
+
+    A week that is not over yet counts by its share: a path fades and wanders as far as in that much of a week.
+    """
     import pymc as pm
     import pytensor.tensor as pt
 
@@ -204,17 +227,19 @@ def _path_law(priors: Priors, shapes: Shapes, layout: Layout, fighting: Any) -> 
     lasting = pt.concatenate([priors.variable(f"persistence_{k}", dims=(f"{k}_state",)) for k in kinds])[order]
     persistence = pm.Deterministic("persistence", lasting, dims="state")
     scale: Any = pt.ones(len(layout.states))
-    over_weeks = pt.ones((shapes.week, 1)) * persistence
+    short, share = given["unlived"] > 0.0, 1.0 - given["unlived"].max()  # the last week alone can be short
+    over_weeks = pt.switch(short, persistence**share, persistence)
+    later = (np.arange(shapes.week) > 0).astype(float)[:, None]
+    innovation = pt.sqrt(1.0 - later * over_weeks**2)
     if members := layout.of("misperception"):
         place = np.eye(len(layout.states))[members]
         spread = priors.variable("misperception_sd", dims=("misperception_state",))
         scale = 1.0 - place.sum(axis=0) + pt.dot(spread, place)
-        over_weeks = persistence * pt.exp(-fighting * priors.variable("learning") * place.sum(axis=0))
+        fought = given["fighting"] * (1.0 - given["unlived"])
+        over_weeks = over_weeks * pt.exp(-fought * priors.variable("learning") * place.sum(axis=0))
     scale = pm.Deterministic("scale", scale, dims="state")
-    later = (np.arange(shapes.week) > 0).astype(float)[:, None]
-    innovation = scale * pt.sqrt(1.0 - later * persistence**2)
     shape = (shapes.week, len(layout.states))
-    return pt.specify_shape(over_weeks, shape), pt.specify_shape(innovation, shape)
+    return pt.specify_shape(over_weeks, shape), pt.specify_shape(scale * innovation, shape)
 
 
 def _reading(priors: Priors, layout: Layout) -> Any:
@@ -275,12 +300,12 @@ def variance_by_law(draws: xr.Dataset, history: History) -> xr.DataArray:
         [..., state], drivers left out.
     """
     learns = xr.zeros_like(draws["state"], dtype=float) + [k.startswith("misperception") for k in draws["state"].values]
-    kept = draws["persistence"] ** 2
-    kept_in_conflict = kept * np.exp(-2.0 * draws["learning"] * learns) if "learning" in draws else kept
-    stationary = draws["scale"] ** 2
-    variance = stationary
-    for level in history.weeks.levels["force"][1:]:
-        variance = (kept_in_conflict if level == CONFLICT else kept) * variance + stationary * (1.0 - kept)
+    taught = np.exp(-2.0 * draws["learning"] * learns) if "learning" in draws else 1.0
+    variance = stationary = draws["scale"] ** 2
+    weeks = history.weeks
+    for level, share in zip(weeks.levels["force"][1:], weeks.exposure[1:], strict=True):
+        kept = draws["persistence"] ** (2.0 * share)
+        variance = kept * (taught**share if level == CONFLICT else 1.0) * variance + stationary * (1.0 - kept)
     return variance
 
 

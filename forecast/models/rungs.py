@@ -15,7 +15,7 @@ from forecast.errors import RungError
 from forecast.models.base_rate import base_rate_data, build_base_rate
 from forecast.models.hazards import build_hazards, hazard_data, shapes_of
 from forecast.models.history import History, Origin
-from forecast.models.leverage import Layout, build_leverage, layout_of, leverage_data, with_leverage
+from forecast.models.leverage import Layout, build_leverage, check_revealed, layout_of, leverage_data, with_leverage
 from forecast.models.priors import Priors
 from forecast.models.walk import BaseRateWalker, HazardWalker, Walker
 
@@ -81,7 +81,9 @@ def _hazard_arrays(history: History, *, drivers: bool) -> dict[str, np.ndarray]:
 
 def _leverage_rung(name: str, title: str, answers: str) -> Rung:
     def layout(history: History) -> Layout:
-        return layout_of(history.case, name)
+        laid = layout_of(history.case, name)
+        check_revealed(laid, history)
+        return laid
 
     return Rung(
         name=name,

@@ -75,7 +75,6 @@ class HazardWalker:
         exposure = float(self._origin.exposure[week])
         eta = self._log_odds(week) + np.log(exposure)
         before = {"diplomacy": self.diplomacy, "force": self.force}
-        fighting = self.force == CONFLICT
         after = {ladder: self._moved(ladder, before[ladder], eta) for ladder in LADDERS}
         for ladder in LADDERS:
             stayed = after[ladder] == before[ladder]
@@ -86,7 +85,7 @@ class HazardWalker:
         if self._composites is not None:
             self._composites.step(self._rng)
         if self._gap is not None:
-            self._gap.step(fighting, self._rng)
+            self._gap.step(self.force == CONFLICT, exposure, self._rng)
 
     def _log_odds(self, week: int) -> np.ndarray:
         plan = self._origin.plan
@@ -153,7 +152,7 @@ class _Gap:
         self._weights = np.array([gap_weight(name) for name in latents])
         of_states = draws.sel(state=latents)
         self._persistence = _values(of_states, "persistence")[:, None, :]
-        self._innovation = _values(of_states, "scale")[:, None, :] * np.sqrt(1.0 - self._persistence**2)
+        self._scale = _values(of_states, "scale")[:, None, :]
         learning = _values(draws, "learning") if "learning" in draws else np.zeros(shape[0])
         learns = np.array([name.startswith("misperception") for name in latents])
         self._kept_in_conflict = np.exp(-learning[:, None, None] * learns)
@@ -166,11 +165,11 @@ class _Gap:
         gap = (self._values + self._shift) @ self._weights
         return np.asarray(gap[..., None] * self._effects)
 
-    def step(self, fighting: np.ndarray, rng: np.random.Generator) -> None:
-        """Advance by one week, given which paths spent it in conflict [draw, path]."""
-        kept = self._persistence * np.where(fighting[..., None], self._kept_in_conflict, 1.0)
-        self._values *= kept
-        self._values += self._innovation * rng.standard_normal(self._values.shape)
+    def step(self, fighting: np.ndarray, share: float, rng: np.random.Generator) -> None:
+        """Advance by a share of a week, given which paths end it in conflict [draw, path]: the law of the fit."""
+        self._values *= (self._persistence * np.where(fighting[..., None], self._kept_in_conflict, 1.0)) ** share
+        innovation = self._scale * np.sqrt(1.0 - self._persistence ** (2.0 * share))
+        self._values += innovation * rng.standard_normal(self._values.shape)
 
 
 class BaseRateWalker:

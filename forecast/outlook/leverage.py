@@ -365,8 +365,10 @@ def _share(held: np.ndarray) -> float:
 
 
 def _evidence(fit: Fit, sides: Mapping[str, str]) -> list[dict[str, Any]]:
-    """How many items and drivers speak of each side."""
-    items, drivers = fit.history.items.items, fit.history.items.drivers
+    """How many items with values and drivers that moved speak of each side."""
+    of = fit.history.items
+    items = [i for k, i in enumerate(of.items) if of.known[:, k].any()]
+    drivers = [d for k, d in enumerate(of.drivers) if np.ptp(of.moved[:, k]) > 0.0]
     return [
         {
             "side": side,
