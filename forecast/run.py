@@ -11,7 +11,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from forecast.case import Case
 from forecast.errors import CaseError, EngineError, OutputError, PosteriorError, RungError, at
 from forecast.files import check_place, locked
-from forecast.inference import Fit, Settings, fit, load_posterior, manifest, save_posterior
+from forecast.inference import Fit, SavedPosterior, Settings, fit, load_posterior, manifest, save_posterior
+from forecast.inference.latents import Correction
 from forecast.ledger import Appended, Ledger, append, head_of, open_ledger
 from forecast.ledger.issue import forecasts_of
 from forecast.models import DEFAULT_RUNG, build_history, get_rung, load_priors
@@ -116,7 +117,19 @@ def refit_from_file(case: Case, path: Path, *, by: tuple[date, ...] = (), priors
         settings=Settings(**{k: saved.metadata[k] for k in ("seed", "draws", "tune", "chains")}),
         posterior=saved.posterior,
         sample_stats=saved.sample_stats,
+        correction=_saved_correction(path, saved),
     )
+
+
+def _saved_correction(path: Path, saved: SavedPosterior) -> Correction | None:
+    """The correction of a posterior's latent paths, which its gate judges; None for a rung that has none."""
+    if get_rung(saved.metadata["rung"]).latent is None:
+        return None
+    try:
+        return Correction(**saved.metadata["correction"])
+    except (KeyError, TypeError):
+        message = f"{path}: does not say how its latent paths were corrected; run `forecast fit` again"
+        raise PosteriorError(message) from None
 
 
 def run_case(  # noqa: PLR0913  # the options of `forecast run`, by name
@@ -272,6 +285,7 @@ def posterior_metadata(fitted: Fit) -> dict[str, Any]:
         "draws": settings.draws,
         "tune": settings.tune,
         "chains": settings.chains,
+        "correction": None if fitted.correction is None else asdict(fitted.correction),
     }
 
 

@@ -21,7 +21,7 @@ from pandas.testing import assert_frame_equal
 
 from forecast.case import Case, load_case
 from forecast.errors import BusyError, EngineError, ForecastError, LedgerError, OutputError, PosteriorError, RungError
-from forecast.inference import Fit, Settings
+from forecast.inference import Fit, SavedPosterior, Settings
 from forecast.inference.latents import Correction
 from forecast.ledger import Forecast, append, open_ledger, read_entries, verify
 from forecast.ledger.chain import GENESIS
@@ -33,10 +33,12 @@ from forecast.run import (
     FILES,
     Run,
     Say,
+    _saved_correction,
     finish,
     fit_case,
     load_definition,
     output_folder,
+    posterior_metadata,
     publish,
     refit_from_file,
     run_case,
@@ -437,6 +439,15 @@ def test_a_saved_run_gives_the_same_answers(us_iran: Case, first_run: Run) -> No
     again = refit_from_file(us_iran, first_run.files["posterior.nc"])
     assert again.draw_digest() == first_run.outlook.fit.draw_digest()
     assert_frame_equal(build_outlook(again).table(), first_run.outlook.table())
+
+
+def test_a_saved_leverage_posterior_keeps_what_its_gate_judges(first_run: Run) -> None:
+    fitted = replace(first_run.outlook.fit, correction=Correction(0.6, applied=True, efficiency=0.7, log_weight_sd=0.4))
+    metadata = {**json.loads(json.dumps(posterior_metadata(fitted))), "rung": "R6"}
+    saved = SavedPosterior(fitted.posterior, fitted.sample_stats, metadata)
+    assert _saved_correction(Path("posterior.nc"), saved) == fitted.correction
+    with pytest.raises(PosteriorError, match=r"posterior\.nc: does not say how its latent paths were corrected"):
+        _saved_correction(Path("posterior.nc"), replace(saved, metadata={**metadata, "correction": None}))
 
 
 def test_a_saved_run_is_refused_once_its_data_have_changed(us_iran: Case, first_run: Run, tmp_path: Path) -> None:

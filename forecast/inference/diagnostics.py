@@ -126,6 +126,8 @@ def _worst(name: str, values: xr.Dataset) -> Check:
     sign = 1.0 if THRESHOLDS[name].better == "lower" else -1.0
     worst, where = -np.inf, "no parameter"
     for array in values.data_vars.values():
+        if not array.size:  # a case without drivers has none of their effects
+            continue
         badness = np.atleast_1d(sign * np.asarray(array.values, dtype=float)).ravel()
         badness = np.where(np.isfinite(badness), badness, np.inf)
         k = int(badness.argmax())

@@ -19,6 +19,7 @@ from forecast.inference.schema import SAMPLE_STATS
 from forecast.inference.target import UNCONVERGED, Target, target_of
 from forecast.inference.whitening import whiten
 from forecast.models import History, Priors, Rung
+from forecast.models.leverage import layout_of
 
 CHAINS = 4
 TUNE = 300
@@ -151,7 +152,8 @@ def check_start(rung: Rung, target: Target, data: dict[str, np.ndarray], history
     Raises
     ------
     EngineError
-        It is not finite there, or the search for the latents' mode does not converge; it names week and latent.
+        It is not finite there, or the search for the latents' mode does not converge; it names latent and week where
+        they can be told.
     """
     if target.states is None:
         return
@@ -159,14 +161,23 @@ def check_start(rung: Rung, target: Target, data: dict[str, np.ndarray], history
     logp, _, mode, _, lower, last_step = target.density(target.flat.start, np.zeros(target.states), data=arranged)
     if np.isfinite(logp) and last_step < UNCONVERGED:
         return
-    week, state = np.unravel_index(int(np.argmax(np.where(np.isfinite(mode), np.abs(mode), np.inf))), mode.shape)
-    weeks = history.weeks.ends
-    where = f"latent {state} in the week to {weeks[min(int(week), len(weeks) - 1)]}"
-    what = (
-        "the search for the latents' mode does not converge" if np.isfinite(lower).all() else "curvature not positive"
-    )
-    message = f"{rung.name}: {what}, worst at {where}; look at the items of leverage.toml around that week, or use R3"
+    if not np.isfinite(lower).all():
+        what = "the curvature is not positive"
+    elif last_step < UNCONVERGED:
+        what = "the density is not finite"
+    else:
+        what = "the search for the latents' mode does not converge"
+    message = f"{rung.name}: {what}{_worst_at(rung, mode, history)}; look at the items of leverage.toml, or use R3"
     raise EngineError(message)
+
+
+def _worst_at(rung: Rung, mode: np.ndarray, history: History) -> str:
+    """Where a search went furthest; nothing if all of it is lost."""
+    if not np.isfinite(mode).any():
+        return ""
+    week, state = np.unravel_index(int(np.nanargmax(np.abs(mode))), mode.shape)
+    name, ends = layout_of(history.case, rung.name).states[int(state)], history.weeks.ends
+    return f", furthest out at {name} in the week to {ends[min(int(week), len(ends) - 1)]}"
 
 
 def sample(

@@ -60,4 +60,8 @@ VARIABLES["R6"] = {
     "misperception_sd": (("misperception_state",), "units of true leverage"),
     "learning": ((), "log decay of misperception per week of fighting"),
 }
+OF_SOME_ITEMS: Final = frozenset(
+    {"level_normal", "level_count", "level_binary", "noise", "own_sd", "theatre", "in_conflict"}
+)
+"""Variables of the leverage rungs that are there only if the case has items of their kind."""
 SAMPLE_STATS: Final = ("diverging", "energy", "n_steps", "depth", "step_size")

@@ -17,7 +17,7 @@ import xarray as xr
 
 from forecast.errors import OutputError, PosteriorError
 from forecast.inference.sampling import Fit
-from forecast.inference.schema import ATTRIBUTE, SAMPLE_DIMS, SAMPLE_STATS, SCHEMA, VARIABLES
+from forecast.inference.schema import ATTRIBUTE, OF_SOME_ITEMS, SAMPLE_DIMS, SAMPLE_STATS, SCHEMA, VARIABLES
 
 DIGEST = "draws_and_stats"
 _ENGINE: Literal["h5netcdf"] = "h5netcdf"
@@ -33,7 +33,8 @@ def save_posterior(fit: Fit, path: Path, *, metadata: Mapping[str, Any]) -> Path
     """
     posterior = fit.posterior.copy()
     for name, (_, unit) in VARIABLES[fit.rung.name].items():
-        posterior[name].attrs = {"units": unit}
+        if name in posterior or name not in OF_SOME_ITEMS:
+            posterior[name].attrs = {"units": unit}
     stats = fit.sample_stats.assign(diverging=fit.sample_stats["diverging"].astype("int8"))
     tree = xr.DataTree.from_dict({"/posterior": posterior, "/sample_stats": stats})
     told = {"schema": SCHEMA, "rung": fit.rung.name, DIGEST: _digest(posterior, stats), **metadata}
@@ -121,6 +122,8 @@ def _check_schema(path: Path, posterior: xr.Dataset, stats: xr.Dataset, metadata
         message = f"{path}: schema {found}; this version reads {SCHEMA}: fit again"
         raise PosteriorError(message)
     for name, (dims, _) in VARIABLES[metadata["rung"]].items():
+        if name in OF_SOME_ITEMS and name not in posterior:
+            continue
         if name not in posterior or posterior[name].dims != (*SAMPLE_DIMS, *dims):
             shown = posterior[name].dims if name in posterior else "missing"
             message = f"{path}, variable {name!r}: dims {shown}, expected {(*SAMPLE_DIMS, *dims)}; fit again"

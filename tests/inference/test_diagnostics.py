@@ -157,6 +157,12 @@ def test_scalars_are_named_without_an_index(history: History) -> None:
     assert by_name(replace(fit, posterior=fit.posterior.assign(global_scale=apart)))["r_hat"].where == "global_scale"
 
 
+def test_what_a_case_has_none_of_is_no_parameter(fitted: Fit) -> None:
+    shape = (fitted.posterior.sizes["chain"], fitted.posterior.sizes["draw"], 0)
+    none = fitted.posterior.assign(driver_effect=(("chain", "draw", "driver"), np.zeros(shape)))
+    assert by_name(replace(fitted, posterior=none)) == by_name(fitted)
+
+
 @pytest.mark.parametrize(
     ("khat", "efficiency", "status"),
     [

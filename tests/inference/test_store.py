@@ -10,7 +10,7 @@ from forecast.errors import OutputError, PosteriorError
 from forecast.inference import Fit, load_posterior, save_posterior
 from forecast.inference.schema import ATTRIBUTE, SCHEMA, VARIABLES
 from forecast.inference.store import DIGEST
-from forecast.models import History
+from forecast.models import History, get_rung
 from tests.models.given import made_up_fit
 
 METADATA = {"case": "us-iran", "as_of": "2026-04-14T23:59:59+00:00", "seed": 1}
@@ -141,6 +141,22 @@ def test_a_variable_that_is_missing_is_named(fitted: Fit, saved: Path) -> None:
     save_posterior(fitted, saved, metadata=METADATA)
     with pytest.raises(PosteriorError, match=f"variable '{last}': dims missing"):
         load_posterior(rewritten(saved, drop=(last,)))
+
+
+def test_variables_of_items_that_a_case_does_not_have_may_be_missing(fitted: Fit, tmp_path: Path) -> None:
+    """A case without a binary item, without an item that lasts, and without drivers."""
+    size = {"chain": 2, "draw": 100, "driver": 0}
+    absent = {"level_binary", "own_sd"}
+    variables = {
+        name: (("chain", "draw", *dims), np.ones([size.get(d, 2) for d in ("chain", "draw", *dims)]))
+        for name, (dims, _) in VARIABLES["R6"].items()
+        if name not in absent
+    }
+    leverage = replace(fitted, rung=get_rung("R6"), posterior=xr.Dataset(variables))
+    path = save_posterior(leverage, tmp_path / "posterior.nc", metadata=METADATA)
+    assert set(load_posterior(path).posterior.data_vars) == set(VARIABLES["R6"]) - absent
+    with pytest.raises(PosteriorError, match="variable 'gap': dims missing"):
+        load_posterior(rewritten(path, drop=("gap",)))
 
 
 def test_a_variable_of_other_dimensions_is_named(fitted: Fit, tmp_path: Path) -> None:
