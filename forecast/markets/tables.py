@@ -17,6 +17,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from forecast.case import Case
 from forecast.errors import DataError, at
+from forecast.markets.deadline import read_deadline
 from forecast.markets.fields import Price
 from forecast.markets.venue import Contract, Fees, Quote, Resolution, resolution_of
 from forecast.observations import parse_instant
@@ -27,6 +28,7 @@ STALE = timedelta(days=7)
 """A quote older than this may not be what a contract still stands at."""
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+_NEAR = timedelta(days=2)  # of a deadline and an end of trading: zones, and a close on the day before or after
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _Blank = BeforeValidator(lambda value: None if value == "" else value)
 _Time = Annotated[AwareDatetime, AfterValidator(lambda when: when.astimezone(UTC))]
@@ -180,6 +182,7 @@ def _as_known(contract: Contract, instant: datetime) -> Contract:
 
 
 def _contract(row: ContractRow, line: int) -> Contract:
+    _check_deadline(row, line)
     return Contract(
         venue=row.venue,
         id=row.id,
@@ -196,6 +199,16 @@ def _contract(row: ContractRow, line: int) -> Contract:
         url=row.url,
         fetched_at=row.rules_since or row.opened_at or _NEVER,
     )
+
+
+def _check_deadline(row: ContractRow, line: int) -> None:
+    """Refuse a row without a deadline whose end of trading, which would stand for it, is not the date in its title."""
+    titled = read_deadline("", row.title)
+    if row.deadline is None and row.closes_at is not None and titled and abs(titled.at - row.closes_at) > _NEAR:
+        raise DataError(
+            f"{at(CONTRACTS, row=line, field='deadline')}: the title says {titled.text!r}, but trading ends on "
+            f"{row.closes_at:%Y-%m-%d}; state the deadline"
+        )
 
 
 def _resolution(row: ContractRow, line: int) -> Resolution | None:

@@ -122,6 +122,10 @@ def test_a_bad_quote_is_named_by_file_row_and_field(
         ({"deadline": "2020-09-01"}, r"row 2, field 'deadline'"),
         ({"id": ""}, r"row 2, field 'id': every contract needs its id"),
         ({"id": "PACT-20DEC"}, r"row 3, field 'id': 'PACT-20DEC': the same contract twice"),
+        (
+            {"deadline": "", "title": "A pact by June 30, 2020?", "closes_at": "2020-03-31T23:59:59Z"},
+            r"row 2, field 'deadline': the title says 'by June 30, 2020', but trading ends on 2020-03-31; state",
+        ),
         ({"fee_rate": "much"}, r"row 2, field 'fee_rate': 'much'"),
     ],
 )
@@ -161,6 +165,12 @@ def test_a_row_of_the_wrong_length_is_named(market_case: MarketCase) -> None:
         file.write("kalshi,PACT-20SEP,2020-07-01T12:00:00Z\n")
     with pytest.raises(DataError, match=r"quotes.csv, row 7: not 15 fields"):
         read_quotes(case)
+
+
+def test_an_end_of_trading_near_the_date_in_the_title_may_stand_for_the_deadline(market_case: MarketCase) -> None:
+    title, closes = "A pact by June 30, 2020?", "2020-06-30T00:00:00Z"
+    row = {**CONTRACTS_ROWS[0], "deadline": "", "title": title, "closes_at": closes}
+    assert read_contracts(market_case.write(contracts=[row], quotes=None))[0].deadline is None
 
 
 # --- the shipped case -----------------------------------------------------------------------------------------------
