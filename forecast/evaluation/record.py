@@ -48,6 +48,9 @@ class Evidence:
         Forecasts of yes or no joined to outcomes and to what settled them, open ones with them. What an event has
         settled before its deadline is open here until that has passed: of the same age, questions without an event
         have no outcome yet, and events alone would be scored.
+    revised
+        The same for the check of revisions, where beliefs may be stopped at an event, but not at its absence: what has
+        been settled early keeps its outcome.
     ordered
         The same of what comes first, decided rows alone, with ``category``.
     outcomes
@@ -57,6 +60,7 @@ class Evidence:
     """
 
     table: pd.DataFrame
+    revised: pd.DataFrame
     ordered: pd.DataFrame
     outcomes: tuple[str, ...]
     early: int
@@ -157,19 +161,32 @@ def _of_ledger(table: pd.DataFrame, until: date) -> Evidence:
     if len(raced):
         outcomes = raced.groupby(["forecaster", "case", "origin", "by"])["outcome"]
         raced = raced[(outcomes.transform("size") == len(RACES)) & (outcomes.transform("sum") == 1)]
-    return Evidence(due, raced, RACES, _early(kept, due))
+    return Evidence(due, _stopped(kept, due), raced, RACES, _early(kept, due))
 
 
 def _of_backtest(tables: Tables, until: date) -> Evidence:
     """Take the forecasts whose fit did not fail; open ones count for revisions alone."""
     table = add_clusters(tables.forecasts[tables.forecasts["gate"].ne("fail")])
     due = _due(table, until)
-    return Evidence(due, add_clusters(scorable(_due(tables.categories, until))), OUTCOMES, _early(table, due))
+    raced = add_clusters(scorable(_due(tables.categories, until)))
+    return Evidence(due, _stopped(table, due), raced, OUTCOMES, _early(table, due))
 
 
 def _due(table: pd.DataFrame, until: date) -> pd.DataFrame:
     """Take back the outcomes of questions whose deadline has not passed."""
     return table.assign(outcome=table["outcome"].where(pd.to_datetime(table["by"]) <= pd.Timestamp(until)))
+
+
+def _stopped(table: pd.DataFrame, due: pd.DataFrame) -> pd.DataFrame:
+    """Stop what is not due at its event, provided that the question was asked again after it.
+
+    Beliefs are a martingale up to an event, the step to certainty included. Without the event only what was asked again
+    would show how they fell, so an event after the last asking would be a rise whose counterpart nobody wrote down.
+    """
+    asked = table.assign(origin=pd.to_datetime(table["origin"], utc=True))
+    last = asked.groupby(["forecaster", "case", "question", "by"])["origin"].transform("max")
+    seen = pd.to_datetime(table["decided_on"], utc=True) <= last
+    return table.assign(outcome=table["outcome"].where(seen | due["outcome"].notna()))
 
 
 def _early(table: pd.DataFrame, due: pd.DataFrame) -> int:
@@ -206,7 +223,7 @@ def _part(label: str, evidence: Evidence, notes: Mapping[str, str], *, hierarchi
             "scores": _scores(evidence.ordered, ("band",), evidence.outcomes),
         },
         "calibration": [_calibration(str(name), own) for name, own in rows.groupby("forecaster")] if len(rows) else [],
-        "revisions": _revisions(table),
+        "revisions": _revisions(evidence.revised),
         "comparisons": _comparisons(table, evidence, hierarchical=hierarchical),
         "misses": _misses(table, notes) if len(rows) else [],
     }

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from forecast.evaluation.published import read_published
 from forecast.evaluation.reconstructed import read_tables
 from forecast.evaluation.record import short_record, track_record
 from forecast.ledger import Ledger, open_ledger
-from tests.evaluation.records import CASE, MADE_AT, backtest_tables, issued, record, settled, write_tables
+from tests.evaluation.records import CASE, MADE_AT, START, backtest_tables, issued, record, settled, write_tables
 from tests.ledger.conftest import tamper
 
 SAID = {"R0": [0.2, 0.3, 0.4, 0.1], "R1": [0.6, 0.2, 0.7, 0.05]}
@@ -86,6 +87,39 @@ def test_what_was_settled_early_waits_for_its_deadline() -> None:
     nothing = made(reconstructed=tables, coded_until=tables.forecasts["by"].min() - timedelta(days=1))["reconstructed"]
     assert nothing["overall"] == []
     assert nothing["reading"][0].startswith("None of 2 forecasts can be scored yet")
+
+
+def test_revisions_of_a_calibrated_forecaster_show_no_excess_while_questions_are_open() -> None:
+    """Every history of an event that comes with 1/2 in each period, as often as it should: two periods of three seen."""
+    rows = []
+    for name, came in enumerate([1, 1, 1, 1, 2, 2, None, None]):
+        for period, belief in enumerate((7 / 8, 3 / 4, 1 / 2)):
+            over = came is not None and period >= came  # the same words are then another question
+            origin = START + timedelta(weeks=4 * period)
+            rows.append(
+                {
+                    **backtest_tables({"R1": [0.5]}, [None]).forecasts.iloc[0].to_dict(),
+                    "question": f"q{name}",
+                    "origin": origin,
+                    "by": START.date() + timedelta(weeks=12),
+                    "probability": 0.0 if over else belief,
+                    "outcome": None if over or came is None else 1,
+                    "decided_on": None if over or came is None else (START + timedelta(weeks=4 * came - 1)).date(),
+                    "settled_by": "" if over or came is None else f"e{name}",
+                }
+            )
+    tables = backtest_tables({"R1": [0.5]}, [None])
+    asked = pd.DataFrame(rows).astype({"outcome": "Int8"})
+    known = {"coded_until": START.date() + timedelta(weeks=8)}
+
+    def excess(kept: pd.DataFrame) -> float:
+        given_ = type(tables)(kept, tables.categories, tables.curves)
+        (line,) = made(reconstructed=given_, **known)["reconstructed"]["revisions"]
+        return float(line["excess"])
+
+    assert excess(asked) == pytest.approx(0, abs=1e-6)
+    # asked in the first two periods alone, events of the second period are not stopped at: nothing shows their absence
+    assert excess(asked[asked["origin"] <= START + timedelta(weeks=4)]) == pytest.approx(0, abs=1e-6)
 
 
 def test_timing_is_scored_against_the_reference() -> None:
