@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forecast.errors import EngineError
 from forecast.inference.target import Target
 from forecast.models.history import History
 from forecast.models.leverage import layout_of, measure_columns
@@ -50,6 +51,11 @@ def lessons(target: Target, rung: str, history: History, data: dict[str, np.ndar
         Its data arrays.
     flat
         Draws of the hyperparameters [chain, draw, element].
+
+    Raises
+    ------
+    EngineError
+        The search for the latents' mode fails, with all items or without one.
     """
     layout = layout_of(history.case, rung)
     known = measure_columns(layout)["known"]
@@ -57,15 +63,26 @@ def lessons(target: Target, rung: str, history: History, data: dict[str, np.ndar
     rows = flat.reshape(-1, flat.shape[-1])
     rows = rows[np.linspace(0, len(rows) - 1, min(DRAWS, len(rows))).astype(int)]
     full = target.density.arrange(data)
-    told = [target.latent_density(x, np.zeros(target.states or ()), full) for x in rows]
+    told = [_conditional(target, x, np.zeros(target.states or ()), full, rung) for x in rows]
     moved = np.empty((len(layout.items), len(layout.states)))
     for k in range(len(layout.items)):
         masked = data["measures"].copy()
         masked[:, known.start + k] = 0.0
         without = target.density.arrange(data | {"measures": masked})
         means = [
-            found[3][last] - target.latent_density(x, found[2], without)[3][last]
-            for x, found in zip(rows, told, strict=True)
+            mean[last] - _conditional(target, x, mode, without, f"{rung} without item {layout.items[k].id!r}")[1][last]
+            for x, (mode, mean) in zip(rows, told, strict=True)
         ]
         moved[k] = np.mean(means, axis=0)
     return Lessons(tuple(i.id for i in layout.items), layout.states, moved, moved @ layout.gap)
+
+
+def _conditional(
+    target: Target, x: np.ndarray, start: np.ndarray, data: tuple[np.ndarray, ...], what: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mode and mean of the latents given a draw [week, state]."""
+    logp, _gradient, mode, mean, _lower, _last_step = target.latent_density(x, start, data)
+    if not np.isfinite(logp):
+        message = f"{what}: the search for the latents' mode does not converge; look at leverage.toml, or use R3"
+        raise EngineError(message)
+    return mode, mean
