@@ -1,12 +1,15 @@
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import arviz_stats
 import numpy as np
 import pytest
 import xarray as xr
 
-from forecast.errors import ForecastError
+from forecast.errors import EngineError, ForecastError
 from forecast.inference import Fit, Settings, check_fit, fit, gate
+from forecast.inference.sampling import check_start
 from forecast.inference.schema import SAMPLE_STATS, VARIABLES
 from forecast.models import History, Priors, build_history, get_rung
 from forecast.models.base_rate import BANDS, base_rate_data
@@ -113,3 +116,36 @@ def test_a_fit_holds_what_the_schema_says(hazards: Fit) -> None:
     flat = hazards.flat_draws()["base"]
     np.testing.assert_array_equal(flat.values[-1], hazards.posterior["base"].values[-1, -1])
     assert flat.dims == ("sample", "move")
+
+
+class Stuck:
+    """A target whose search for the latents' mode ends as it is told."""
+
+    def __init__(self, weeks: int, *, logp: float, furthest: tuple[int, int] | None, last_step: float) -> None:
+        self.states, self.flat, self.density = (weeks, 6), SimpleNamespace(start=np.zeros(3)), self
+        mode = np.full(self.states, np.nan) if furthest is None else np.zeros(self.states)
+        if furthest is not None:
+            mode[furthest] = -40.0
+        lower = np.full((weeks * 6, 7), np.nan if furthest is None else 1.0)
+        self._found = (logp, np.zeros(3), mode, mode, lower, last_step)
+
+    def arrange(self, _data: object) -> tuple[np.ndarray, ...]:
+        return ()
+
+    def __call__(self, *_args: object, **_kwargs: object) -> tuple[Any, ...]:
+        return self._found
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ({"logp": 1.0, "furthest": (7, 3), "last_step": 4.0}, "does not converge, furthest out at misperception:iran"),
+        ({"logp": np.inf, "furthest": (7, 0), "last_step": 1e-9}, "density is not finite, furthest out at true:us"),
+        ({"logp": np.nan, "furthest": None, "last_step": np.nan}, "the curvature is not positive; look at the items"),
+    ],
+)
+def test_a_start_that_cannot_be_evaluated_says_where(history: History, end: dict[str, Any], said: str) -> None:
+    target: Any = Stuck(history.weeks.n_weeks, **end)
+    with pytest.raises(EngineError, match=said) as raised:
+        check_start(get_rung("R6"), target, {}, history)
+    assert (str(history.weeks.ends[7]) in str(raised.value)) == (end["furthest"] is not None)
