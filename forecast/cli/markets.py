@@ -289,6 +289,14 @@ def _fitted(case: "Case", when: "datetime", rung: str, arguments: argparse.Names
 
 
 def _instant(case: "Case", when: str | None) -> "datetime":
+    """Return the as-of time that was asked for; one after today would let endings in before their fellows' deadlines."""
+    from datetime import UTC, datetime
+
+    from forecast.errors import AsOfError
     from forecast.observations import parse_instant
 
-    return parse_instant(when if when is not None else case.coded_until)
+    instant = parse_instant(when if when is not None else case.coded_until)
+    if instant.date() > datetime.now(UTC).date():
+        message = f"as-of {instant:%Y-%m-%d}: lies in the future; the latest possible is today"
+        raise AsOfError(message)
+    return instant

@@ -330,12 +330,15 @@ def test_map_lists_mappings_and_what_nobody_has_mapped(capsys: pytest.CaptureFix
     assert "polymarket-ceasefire" in out
     assert "escalation, overlapping, paid where nothing happens" in out
     assert "83 contracts are not mapped" in out
+    assert main(["markets", "map", "us-iran", "--as-of", "2999-01-01"]) == 2
+    assert "as-of 2999-01-01: lies in the future" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--as-of", "yesterday"], "not a date"),
+        (["--as-of", "2999-01-01"], "lies in the future"),
         (["--as-of", "2026-09-01"], "the comparison as of 2026-09-01"),
         (["--as-of", "2020-01-01"], "no mapped contract had been quoted by 2020-01-01"),
     ],

@@ -157,6 +157,7 @@ def test_the_command_lays_a_backtest_out(
     [
         (["us-iran", "--as-of", "2020-01-01"], "nothing to score as of 2020-01-01"),
         (["us-iran", "--as-of", "soon"], "not a date"),
+        (["us-iran", "--as-of", "2999-01-01"], "as-of 2999-01-01: lies in the future"),
         (["nowhere"], "no case 'nowhere'"),
     ],
 )
