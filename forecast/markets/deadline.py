@@ -15,24 +15,32 @@ NEW_YORK = "America/New_York"  # where both exchanges count their days unless a 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\.?"
 _DATE = rf"(?P<month>{_MONTH})\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?\s+(?P<year>20\d\d)|(?P<iso>20\d\d-\d\d-\d\d)"
-_ZONES = {
-    "ET": NEW_YORK,
-    "EST": NEW_YORK,
-    "EDT": NEW_YORK,
-    "PT": "America/Los_Angeles",
-    "UTC": "UTC",
-    "GMT": "UTC",
-    "IRST": "Asia/Tehran",
-    "IRAN STANDARD TIME": "Asia/Tehran",
+_APART = timedelta(hours=36)  # of a rule and a title that mean one day: their zones, and "before" a day for "by" it
+_ZONES = {  # the clock of a place, summer time or not, as rules use these words
+    "America/New_York": ("ET", "EST", "EDT", "Eastern Time", "Eastern Standard Time", "Eastern Daylight Time"),
+    "America/Chicago": ("CT", "CDT", "Central Time", "Central Standard Time", "Central Daylight Time"),
+    "America/Los_Angeles": ("PT", "PST", "PDT", "Pacific Time", "Pacific Standard Time", "Pacific Daylight Time"),
+    "Europe/Paris": ("CET", "CEST", "Central European Time"),
+    "Asia/Tehran": ("IRST", "Iran Standard Time", "Iran Time", "Tehran Time"),
+    "UTC": ("UTC", "GMT"),
 }
-_ZONE = "|".join(sorted(_ZONES, key=len, reverse=True))
-_CLOCK = r"(?P<{0}hour>\d{{1,2}}):(?P<{0}minute>\d\d)\s*(?P<{0}half>[ap]\.?m\.?)?\s*(?P<{0}zone>" + _ZONE + r")?"
+_PLACES = {name.upper(): place for place, names in _ZONES.items() for name in names}
+_ZONE = rf"(?:{'|'.join(sorted(_PLACES, key=len, reverse=True))})\b(?!\s?[+−-]\s?\d)"  # UTC+3 is not UTC
+_HOUR = (
+    r"(?=\d{{1,2}}(?::\d\d|\s*[ap]\.?m\b))"  # a number alone is no hour
+    r"(?P<{0}hour>\d{{1,2}})(?::(?P<{0}minute>\d\d))?(?:\s*(?P<{0}half>[ap]\.?m\b\.?))?"
+)
+_CLOCK = _HOUR + r"(?:\s*\(?(?P<{0}zone>" + _ZONE.replace("{", "{{").replace("}", "}}") + "))?"
 _STATED = re.compile(
     r"\b(?P<word>on or before|before|by|through|until|and)\s+"
-    rf"(?:{_CLOCK.format('pre')},?\s*(?:on\s+)?)?(?:{_DATE})(?:,?\s*(?:at\s+)?{_CLOCK.format('post')})?",
+    rf"(?:{_CLOCK.format('pre')}\)?,?\s*(?:on\s+)?)?(?:{_DATE})(?:,?\s*\(?(?:at\s+)?{_CLOCK.format('post')})?",
     re.IGNORECASE,
 )
-_CLOCK_ALONE = re.compile(rf"\b{_CLOCK.format('')}\b", re.IGNORECASE)
+_CLOCK_ALONE = re.compile(rf"\b{_CLOCK.format('')}", re.IGNORECASE)
+_OTHER_ZONE = re.compile(  # what follows a clock like a zone: capitals, "… time" or an offset
+    rf"\b{_HOUR.format('')}\s*\(?(?!{_ZONE})(?![ap]\.?m\b)(?:(?-i:[A-Z]{{2,5}}\b)|(?:[a-z]+\s+){{1,3}}?time\b|[+−-]\s?\d)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +67,16 @@ def read_deadline(rules: str, title: str = "", *, zone: str = NEW_YORK) -> Deadl
     Returns
     -------
     Deadline or None
-        None if nothing is said, or several dates are and the title does not tell which: a deadline is never guessed.
+        A deadline is never guessed: None if nothing is said, if several dates are and the title does not tell which, if
+        the only one is not the title's, or if a clock stands with a zone that is not known.
     """
+    if _OTHER_ZONE.search(rules) or _OTHER_ZONE.search(title):
+        return None
     stated = list(_stated(rules, zone))
     titled = list(_stated(title, zone))
-    days = {found.at for found in stated}
-    if len(days) == 1:
-        return stated[0]
+    if len({found.at for found in stated}) == 1:
+        meant = not titled or any(abs(stated[0].at - named.at) <= _APART for named in titled)
+        return stated[0] if meant else None
     if stated:
         wanted = {_day(found, zone) for found in titled}
         fitting = [found for found in stated if _day(found, zone) in wanted]
@@ -89,7 +100,7 @@ def _stated(text: str, zone: str, *, clock: re.Match[str] | None = None) -> Iter
         )
         if hour is None:
             hour = time(0) if word == "before" else time(23, 59, 59)
-        local = datetime.combine(day, hour, ZoneInfo(_ZONES.get(where.upper(), zone)))
+        local = datetime.combine(day, hour, ZoneInfo(_PLACES.get(where.upper(), zone)))
         yield Deadline(local.astimezone(UTC), match[0])
 
 
@@ -109,7 +120,7 @@ def _clock_of(match: re.Match[str], place: str) -> tuple[time, str] | None:
     if half:
         hour = hour % 12 + (12 if half.startswith("p") else 0)
     try:
-        return time(hour, int(match[f"{place}minute"])), match[f"{place}zone"] or ""
+        return time(hour, int(match[f"{place}minute"] or 0)), match[f"{place}zone"] or ""
     except ValueError:
         return None
 

@@ -34,6 +34,18 @@ FINAL = (
             "Ceasefire through October 31, 2026?",
             (2026, 10, 31, 20, 29),
         ),
+        # an hour without minutes, in parentheses, and zones of other places
+        ("by October 31, 2026 at 5 PM ET", "", (2026, 10, 31, 21, 0)),
+        ("by 5 p.m. ET on October 31, 2026.", "", (2026, 10, 31, 21, 0)),
+        ("by October 31, 2026 (11:59 PM Iran Standard Time)", "", (2026, 10, 31, 20, 29)),
+        ("by October 31, 2026, 11:59 PM Tehran time.", "", (2026, 10, 31, 20, 29)),
+        ("by October 31, 2026, 11:59 PM PST", "", (2026, 11, 1, 6, 59)),
+        ("by October 31, 2026, 11:59 PM Central Time", "", (2026, 11, 1, 4, 59)),
+        ("by January 31, 2026, 5:00 PM CET", "", (2026, 1, 31, 16, 0)),
+        ("by October 31, 2026, 5 October being a holiday", "", (2026, 11, 1, 3, 59)),  # 5 is no hour
+        # the rules are the title's day in another zone, or before it for by it
+        ("by October 31, 2026, 11:59 PM PT", "A pact by October 31, 2026?", (2026, 11, 1, 6, 59)),
+        ("before November 1, 2026", "A pact by October 31, 2026?", (2026, 11, 1, 4, 0)),
         # two dates in the rules, one of them the title's
         ("by June 30, 2026, 11:59 PM ET; checked by July 15, 2026", "Deal by June 30, 2026?", (2026, 7, 1, 3, 59)),
     ],
@@ -41,7 +53,7 @@ FINAL = (
 def test_the_deadline_is_what_the_rules_say(rules: str, title: str, at: tuple[int, int, int, int, int]) -> None:
     found = read_deadline(rules, title)
     assert found is not None
-    assert found.at == datetime(*at, tzinfo=UTC)
+    assert found.at.replace(second=0) == datetime(*at, tzinfo=UTC)
     assert found.text in rules + title
 
 
@@ -52,6 +64,12 @@ def test_the_deadline_is_what_the_rules_say(rules: str, title: str, at: tuple[in
         ("by June 30, 2026, or by July 31, 2026", "A deal?"),
         ("by February 30, 2026", ""),
         ("Clarified on June 17, 2026.", ""),
+        ("A deal announced before June 17, 2026 does not count.", "A deal by December 31, 2026?"),
+        ("by October 31, 2026, 11:59 PM Baku time", ""),
+        ("by 11:59 PM AZT on October 31, 2026", ""),
+        ("by October 31, 2026 (5 PM AZT)", ""),
+        ("by October 31, 2026, 11:59 PM UTC+4", ""),
+        ("by the specified date, 11:59 PM Baku time", "A deal by December 31, 2026?"),
         ("a deal and December 31, 2025", ""),
     ],
 )
