@@ -30,12 +30,16 @@ class Leg:
         What its price implies.
     lower, upper
         The band of its own book; the same number where there is none.
+    width
+        How wide it is weighted; None for the width of its band. A price without a book needs it, for it has no band to
+        say how little it tells.
     """
 
     deadline: datetime
     probability: float
     lower: float
     upper: float
+    width: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +96,9 @@ class Curve:
 def fit_curve(origin: datetime, legs: Sequence[Leg]) -> Curve:
     """Make a ladder monotone and read it as a time to the event.
 
-    Weighted isotonic regression (pool adjacent violators; Barlow and Brunk, 1972), a leg weighing 1/width² of its band:
-    where the book is wide the price says little. P(first in interval k) = F_k - F_(k-1), and the hazard of the interval
-    is -log((1 - F_k) / (1 - F_(k-1))) / days.
+    Weighted isotonic regression (pool adjacent violators; Barlow and Brunk, 1972), a leg weighing 1/width²: where the
+    book is wide, or where there is none, the price says little. P(first in interval k) = F_k - F_(k-1), and the hazard
+    of the interval is -log((1 - F_k) / (1 - F_(k-1))) / days.
 
     Parameters
     ----------
@@ -114,7 +118,7 @@ def fit_curve(origin: datetime, legs: Sequence[Leg]) -> Curve:
     _check(origin, ordered)
     days = np.array([(leg.deadline - origin) / _DAY for leg in ordered])
     raw = np.array([leg.probability for leg in ordered])
-    width = np.array([max(leg.upper - leg.lower, _NARROWEST) for leg in ordered])
+    width = np.array([max(leg.upper - leg.lower if leg.width is None else leg.width, _NARROWEST) for leg in ordered])
     cumulative = np.clip(isotonic_regression(raw, weights=width**-2.0).x, 0.0, 1.0)
     survived = -np.log1p(-np.minimum(cumulative, _SURE))
     return Curve(

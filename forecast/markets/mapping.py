@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from forecast.case import Case
 from forecast.errors import CaseError, at
-from forecast.markets.implied import Implied
+from forecast.markets.implied import Implied, Rules
 from forecast.markets.ladder import Curve, Leg, fit_curve
 from forecast.markets.tables import read_contracts
 from forecast.markets.venue import Contract
@@ -27,6 +27,7 @@ FILE = "markets.toml"
 _STRICT = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 _APART = 0.02  # the two conditional probabilities of a contract that says anything at all
 _TICK = 0.01  # a price without a book is known to about the cent
+_NO_BOOK = float(Rules().widest)  # such a price is weighted as that of the widest book that is believed
 _GRID = (1 - np.cos(np.linspace(0, np.pi, 501))) / 2  # probabilities of the event that are tried, densely near 0 and 1
 _NODES = 96  # quadrature over P(YES | no event), in its quantiles
 _TAIL, _LEAST = 0.01, 1e-14  # and in the logarithm of what is left of either tail, so that a far price finds its nodes
@@ -212,10 +213,11 @@ def quoted_curve(mapping: Mapping, implied: dict[str, Implied], *, origin: datet
         lower, upper = min(quote.lower, quote.probability), max(quote.upper, quote.probability)
         if quote.method == "shown":
             lower = upper = quote.probability  # no book, so no band
+        width = _NO_BOOK if quote.method in {"shown", "last"} else None
         if mapping.pays_on == "absence":
-            legs.append(Leg(leg.by, 1 - quote.probability, 1 - upper, 1 - lower))
+            legs.append(Leg(leg.by, 1 - quote.probability, 1 - upper, 1 - lower, width))
         else:
-            legs.append(Leg(leg.by, quote.probability, lower, upper))
+            legs.append(Leg(leg.by, quote.probability, lower, upper, width))
     return fit_curve(origin, legs) if legs else None
 
 

@@ -249,6 +249,26 @@ def test_a_ladder_of_absence_is_read_as_its_complement() -> None:
     assert quoted_curve(survival, quotes, origin=datetime(2020, 8, 15, tzinfo=UTC)) is None
 
 
+@pytest.mark.parametrize(("method", "lower", "upper"), [("shown", 0.0, 1.0), ("last", 0.0, 1.0), ("last", 0.0, 0.35)])
+def test_a_price_without_a_book_gives_way_to_one_with_a_narrow_book(method: Any, lower: float, upper: float) -> None:
+    legs = [{"contract": c, "by": datetime(2020, m, 1, tzinfo=UTC)} for c, m in (("A", 7), ("B", 8), ("C", 9))]
+    priced = {"A": book(0.30), "B": Implied(0.20, lower, upper, method), "C": book(0.40)}
+    turned = {c: Implied(1 - (q.probability or 0), 1 - q.upper, 1 - q.lower, q.method) for c, q in priced.items()}
+    for pays_on, quotes in (("occurrence", priced), ("absence", turned)):
+        curve = quoted_curve(mapping(legs=legs, pays_on=pays_on), quotes, origin=datetime(2020, 6, 15, tzinfo=UTC))
+        assert curve is not None
+        pooled = (0.30 / 0.02**2 + 0.20 / 0.10**2) / (1 / 0.02**2 + 1 / 0.10**2)  # weights 25 to 1
+        assert curve.cumulative == pytest.approx([pooled, pooled, 0.40])
+
+
+def test_prices_without_books_weigh_alike() -> None:
+    legs = [{"contract": c, "by": datetime(2020, m, 1, tzinfo=UTC)} for c, m in (("A", 7), ("B", 8))]
+    quotes = {"A": Implied(0.30, 0, 1, "shown"), "B": Implied(0.20, 0, 1, "last")}
+    curve = quoted_curve(mapping(legs=legs), quotes, origin=datetime(2020, 6, 15, tzinfo=UTC))
+    assert curve is not None
+    assert curve.cumulative == pytest.approx([0.25, 0.25])
+
+
 # --- the shipped case -----------------------------------------------------------------------------------------------
 
 Leg = tuple[Implied, EventProbability]
