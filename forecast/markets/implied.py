@@ -208,8 +208,8 @@ def _power(prices: np.ndarray) -> np.ndarray:
     from scipy.optimize import brentq
 
     logs = np.log(prices)
-    highest = np.log(prices.size) / -logs.max()  # there even the largest has fallen to 1/n
-    power = brentq(lambda k: np.exp(k * logs).sum() - 1, 0.0, highest, xtol=1e-14)
+    highest = np.log(prices.size) / -logs.max()  # there even the largest has fallen to 1/n; equal prices meet it there
+    power = brentq(lambda k: np.exp(k * logs).sum() - 1, 0.0, highest * (1 + _ROUNDING), xtol=1e-14)
     probabilities = np.exp(power * logs)
     return probabilities / probabilities.sum()
 

@@ -153,6 +153,13 @@ def test_probabilities_add_up_and_keep_their_order(method: str, shares: list[flo
         assert found == pytest.approx(prices, abs=1e-9)
 
 
+@pytest.mark.parametrize("n", range(2, 40))
+@pytest.mark.parametrize("price", [0.02, 0.25, 0.6])
+def test_equal_prices_are_equally_likely(n: int, price: float) -> None:
+    for method in ("multiplicative", "power"):
+        assert exclusive([price] * n, method=method) == pytest.approx([1 / n] * n)
+
+
 def test_power_and_shin_take_more_from_longshots() -> None:
     prices = [0.8, 0.2, 0.1]
     plain, power, shins = (exclusive(prices, method=m) for m in ("multiplicative", "power", "shin"))
