@@ -120,7 +120,7 @@ class Client:
             response = self._client.get(asked)
         except httpx.TimeoutException:
             raise VenueError(self.venue, asked, "no answer in time; it may be down or slow") from None
-        except (httpx.HTTPError, httpx.InvalidURL, _TooLong) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, _TooLong) as error:
             came = str(error) or type(error).__name__
             raise VenueError(self.venue, asked, came) from None
         raw = Raw.of(asked, datetime.now(UTC), response.status_code, response.content)
@@ -219,7 +219,7 @@ def parse[Model: BaseModel](model: type[Model], data: object, *, venue: str, url
 
 def segment(text: str) -> str:
     """Return a user's id as one piece of an address, whatever it holds."""
-    return quote(text, safe="")
+    return quote(text, safe="", errors="surrogateescape")
 
 
 def listed(page: object, name: str, *, venue: str, url: str) -> list[Any]:

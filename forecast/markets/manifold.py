@@ -5,11 +5,11 @@ what it shows and not an order; the history is rebuilt from bets, without redemp
 resolves to a probability; a market may close in the year 10000.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from forecast.errors import VenueError
 from forecast.markets.deadline import read_deadline
@@ -45,7 +45,7 @@ class Market(BaseModel):
     description: Any = ""
     kind: str = Field(alias="outcomeType")
     created_at: Milliseconds = Field(alias="createdTime")
-    close_time: int | None = Field(default=None, alias="closeTime")
+    close_time: Milliseconds | None = Field(default=None, alias="closeTime")
     probability: Price | None = None
     answers: tuple[Answer, ...] = ()
     resolved: bool = Field(alias="isResolved")
@@ -54,6 +54,11 @@ class Market(BaseModel):
     resolved_at: Milliseconds | None = Field(default=None, alias="resolutionTime")
     volume: Decimal | None = None
     liquidity: Decimal | None = Field(default=None, alias="totalLiquidity")
+
+    @field_validator("close_time", mode="before")
+    @classmethod
+    def _never(cls, value: object) -> object:
+        return None if isinstance(value, int) and value > _LAST_CLOSE else value
 
 
 class Bet(BaseModel):
@@ -87,7 +92,7 @@ class Manifold:
 
     def contract(self, contract_id: str) -> Contract:
         """Return a market by its id, or one answer of it."""
-        answer, raw = self.client.json(f"{self._base}/market/{contract_id.split('#', maxsplit=1)[0]}")
+        answer, raw = self.client.json(f"{self._base}/market/{segment(contract_id.split('#', maxsplit=1)[0])}")
         return contract_of(answer, raw, contract_id)
 
     def quote(self, contract: Contract) -> Quote:
@@ -125,7 +130,6 @@ def contract_of(market: object, raw: Raw, contract_id: str | None = None) -> Con
     rules = parsed.rules or (parsed.description if isinstance(parsed.description, str) else "")
     title = f"{parsed.question} — {label}" if label else parsed.question
     deadline = read_deadline(rules, title, zone="UTC")
-    closes = parsed.close_time
     return Contract(
         venue=Manifold.name,
         id=f"{parsed.id}#{key}" if key else parsed.id,
@@ -134,7 +138,7 @@ def contract_of(market: object, raw: Raw, contract_id: str | None = None) -> Con
         outcomes=("YES", "NO"),
         deadline=deadline.at if deadline else None,
         deadline_text=deadline.text if deadline else "",
-        closes_at=None if closes is None or closes > _LAST_CLOSE else datetime.fromtimestamp(closes / 1000, UTC),
+        closes_at=parsed.close_time,
         opened_at=parsed.created_at,
         resolution=resolution,
         key=key,

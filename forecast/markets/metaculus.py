@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from forecast.errors import VenueError
 from forecast.markets.deadline import read_deadline
 from forecast.markets.fields import SHAPE, Price, Seconds, Stamp
-from forecast.markets.http import Client, Keep, Params, listed, parse
+from forecast.markets.http import Client, Keep, Params, listed, parse, segment
 from forecast.markets.venue import Contract, Fees, PricePoint, Quote, Raw, Resolution, resolution_of
 
 TOKEN = "METACULUS_TOKEN"  # noqa: S105 - the name of the variable, not a token
@@ -138,7 +138,7 @@ class Metaculus:
         return self.contract(contract.id).resolution
 
     def _post(self, contract_id: str) -> tuple[object, Raw]:
-        return self.client.json(f"{self._base}/posts/{contract_id.split('#', maxsplit=1)[0]}/")
+        return self.client.json(f"{self._base}/posts/{segment(contract_id.split('#', maxsplit=1)[0])}/")
 
 
 def contract_of(post: object, raw: Raw, contract_id: str) -> Contract:

@@ -30,7 +30,7 @@ def mapped_contracts(mappings: Iterable[Mapping], contracts: Sequence[Contract])
 
 
 def pull(ledger: Ledger, wanted: Sequence[tuple[str, str]], *, open_one: Open | None = None) -> Pulled:
-    """Read contracts and their quotes, and append all of it to the archive.
+    """Read contracts and their quotes, and append all of it to the archive, interrupted or not.
 
     Parameters
     ----------
@@ -48,23 +48,32 @@ def pull(ledger: Ledger, wanted: Sequence[tuple[str, str]], *, open_one: Open | 
     """
     opener = open_one or _open
     raws: list[tuple[str, Raw]] = []
-    snapshots, failures = [], []
-    for name in dict.fromkeys(venue for venue, _ in wanted):
-        try:
-            venue = opener(name, lambda raw, name=name: raws.append((name, raw)))  # type: ignore[misc]
-        except VenueError as error:
-            failures.append(str(error))
-            continue
-        for contract_id in (found for of, found in wanted if of == name):
-            contract = None
+    snapshots: list[Snapshot] = []
+    failures: list[str] = []
+    try:
+        for name in dict.fromkeys(venue for venue, _ in wanted):
             try:
-                contract = venue.contract(contract_id)
-                snapshots.append(Snapshot(contract, venue.quote(contract)))
+                venue = opener(name, lambda raw, name=name: raws.append((name, raw)))  # type: ignore[misc]
             except VenueError as error:
-                failures.append(f"{contract_id}: {error}")
-                if contract is not None:
-                    snapshots.append(Snapshot(contract, None))
-    return Pulled(tuple(snapshots), keep(ledger, raws, snapshots), tuple(failures))
+                failures.append(str(error))
+                continue
+            for contract_id in (found for of, found in wanted if of == name):
+                snapshot, failure = _snapshot(venue, contract_id)
+                snapshots += snapshot
+                failures += failure
+    finally:
+        kept = keep(ledger, raws, snapshots)  # what came before an interruption was read, and is not asked for again
+    return Pulled(tuple(snapshots), kept, tuple(failures))
+
+
+def _snapshot(venue: Venue, contract_id: str) -> tuple[list[Snapshot], list[str]]:
+    """Read a contract and its quote: what was read of them, and what failed."""
+    contract = None
+    try:
+        contract = venue.contract(contract_id)
+        return [Snapshot(contract, venue.quote(contract))], []
+    except VenueError as error:
+        return [Snapshot(contract, None)] if contract is not None else [], [f"{contract_id}: {error}"]
 
 
 def _open(name: str, put: Callable[[Raw], None]) -> Venue:

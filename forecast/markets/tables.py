@@ -223,7 +223,7 @@ def _resolution(row: ContractRow, line: int) -> Resolution | None:
         value = Decimal({"yes": "1", "no": "0"}.get(row.resolution, row.resolution))
     except InvalidOperation:
         raise DataError(f"{where}: {row.resolution!r}: must be yes, no, void, or what YES paid") from None
-    if not 0 <= value <= 1:
+    if not value.is_finite() or not 0 <= value <= 1:
         raise DataError(f"{where}: {row.resolution!r}: YES pays between 0 and 1")
     return resolution_of(value, row.settled_at)
 

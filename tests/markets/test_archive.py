@@ -142,6 +142,22 @@ def test_one_contract_that_fails_does_not_stop_the_others(ledger: Ledger) -> Non
 
 
 @pytest.mark.usefixtures("played")
+def test_what_was_read_before_an_interruption_is_kept(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Played.contract
+
+    def interrupted(self: Played, contract_id: str) -> Contract:
+        if contract_id == "STOP":
+            raise KeyboardInterrupt
+        return read(self, contract_id)
+
+    monkeypatch.setattr(Played, "contract", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pull(ledger, [("kalshi", "GOOD"), ("kalshi", "STOP"), ("kalshi", "HALF")])
+    assert [row["contract"] for row in rows(ledger, SNAPSHOTS)] == ["GOOD"]
+    assert len(rows(ledger, ANSWERS)) == 2
+
+
+@pytest.mark.usefixtures("played")
 def test_the_exit_status_of_a_pull_says_partial_or_nothing(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -125,6 +125,12 @@ def test_an_id_cannot_leave_its_place_in_the_address() -> None:
     assert segment("KXVALLEY-27") == "KXVALLEY-27"
 
 
+def test_words_that_are_no_text_are_one_line(client: Client) -> None:
+    assert segment("\udcff") == "%FF"
+    with pytest.raises(VenueError, match=r"bazaar: http://bazaar/p: .*surrogates"):
+        client.get("http://bazaar/p", {"q": "\udcff"})
+
+
 def test_an_address_that_is_none_is_named(client: Client) -> None:
     with pytest.raises(VenueError, match=r"bazaar: http://bazaar:stall/p: Invalid port"):
         client.get("http://bazaar:stall/p", {"q": "x"})

@@ -44,6 +44,17 @@ def test_a_market_that_closes_in_the_year_10000_has_no_close() -> None:
     assert contract_of({**MARKET, "closeTime": 253402300799999}, raw_of(MARKET)).closes_at is None
 
 
+@pytest.mark.parametrize("close", [-(10**15), 1782863999])
+def test_a_close_before_there_was_such_a_venue_is_refused(close: int) -> None:
+    with pytest.raises(VenueError, match=r"field 'closeTime.*since 1970|1970-01-21"):
+        contract_of({**MARKET, "closeTime": close}, raw_of(MARKET))
+
+
+def test_an_id_of_bytes_that_are_no_text_is_asked_for_as_it_came(venue: Manifold, httpserver: HTTPServer) -> None:
+    with pytest.raises(VenueError, match="market/%FF"):
+        venue.contract("\udcff")  # how an argument of the command line holds the byte FF
+
+
 def test_the_shape_of_2022_is_read_as_well() -> None:
     old = {**without(MARKET, "textDescription"), "description": "By the end of 2022.", "pool": 1616.5}
     assert contract_of(old, raw_of(old)).rules == "By the end of 2022."

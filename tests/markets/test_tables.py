@@ -118,6 +118,8 @@ def test_a_bad_quote_is_named_by_file_row_and_field(
     [
         ({"resolution": "maybe"}, r"contracts.csv, row 2, field 'resolution': 'maybe': must be yes, no, void"),
         ({"resolution": "7"}, r"row 2, field 'resolution': '7': YES pays between 0 and 1"),
+        ({"resolution": "nan"}, r"row 2, field 'resolution': 'nan': YES pays between 0 and 1"),
+        ({"resolution": "-inf"}, r"row 2, field 'resolution': '-inf': YES pays between 0 and 1"),
         ({"resolution": ""}, r"row 2, field 'resolution': '': a resolution goes with settled_at"),
         ({"deadline": "2020-09-01"}, r"row 2, field 'deadline'"),
         ({"id": ""}, r"row 2, field 'id': every contract needs its id"),
