@@ -239,13 +239,15 @@ def _beside_markets(outlook: Outlook) -> dict[str, Any]:
 
 def _track_record(outlook: Outlook, ledger: Ledger) -> dict[str, Any]:
     """Return how the published forecasts of the case had turned out by the as-of time, as ``track_record``."""
+    from forecast.evaluation.due import Reach
     from forecast.evaluation.published import read_published
     from forecast.evaluation.record import short_record
+    from forecast.evaluation.resolve import decided_by
 
     vintage = outlook.fit.history.vintage
-    published = read_published(ledger, vintage.case.id, known_at=vintage.instant)
+    published = read_published(ledger, vintage.case.id, known_at=vintage.instant, decide=decided_by(vintage))
     labels = {q.id: q.label for q in vintage.case.questions}
-    found = short_record(published, known_at=vintage.instant, coded_until=vintage.coded_until)
+    found = short_record(published, known_at=vintage.instant, reach=Reach.of(vintage))
     return {"track_record": {"questions": labels, **found}}
 
 

@@ -37,18 +37,21 @@ def add_record(commands: Any) -> None:
 def run_record(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     from forecast.case import load_case
+    from forecast.evaluation.due import Reach
     from forecast.evaluation.own_past import with_own_past
     from forecast.evaluation.published import read_published
     from forecast.evaluation.reconstructed import read_tables
     from forecast.evaluation.record import track_record
+    from forecast.evaluation.resolve import decided_by
     from forecast.ledger import head_of
+    from forecast.observations import as_of
 
     case = load_case(arguments.case)
-    ledger = _ledger_of(arguments)
+    ledger, latest = _ledger_of(arguments), as_of(case)
     tables = None
     if arguments.backtest:
         tables = with_own_past(read_tables(arguments.backtest, case=case.id), case)
-    published = read_published(ledger, case.id) if ledger else None
+    published = read_published(ledger, case.id, decide=decided_by(latest)) if ledger else None
     head = head_of(ledger) if ledger else None
     document = track_record(
         case={"id": case.id, "title": case.title, "questions": {q.id: q.label for q in case.questions}},
@@ -57,7 +60,7 @@ def run_record(arguments: argparse.Namespace) -> int:
         events=_events(case),
         ledger={"length": head.length, "head": head.hash} if head else None,
         made_at=datetime.now(UTC),
-        coded_until=case.coded_until,
+        reach=Reach.of(latest),
         hierarchical=arguments.hierarchical,
     )
     files = _write(document, arguments.out) if arguments.out else []

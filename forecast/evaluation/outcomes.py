@@ -71,7 +71,8 @@ class Outcome:
 class FirstPassage:
     """When a question's event first came, in weeks after the as-of day, and how many weeks are coded.
 
-    ``weeks`` is infinite if it has not come. Of an event that must last, the passage is the day it began.
+    ``weeks`` is infinite if it has not come. Of an event that must last, the passage is the day it began; what began so
+    late that it cannot have lasted yet is not seen, so watching ends as many weeks before the end of the coding.
     """
 
     question: str
@@ -186,15 +187,13 @@ class _RealisedPath:
         ]
 
     def passage(self, question: Question) -> FirstPassage:
-        """Say when a question's event came; one that has not yet lasted counts as not seen from its beginning on."""
+        """Say when a question's event came, among those weeks that an event which must last can have begun in."""
         week = self._week_of(question)
-        watched = (self._day(self._last) - self._as_of).days / 7
-        if week == NEVER:
+        last = max(self._last - (question.lasting_weeks or 0), 0)
+        watched = (self._day(last) - self._as_of).days / 7
+        if week > last:  # so is one that never came
             return FirstPassage(question.id, np.inf, watched)
-        weeks = (self._openings(question, week)[0].day - self._as_of).days / 7
-        if week + (question.lasting_weeks or 0) > self._last:
-            return FirstPassage(question.id, np.inf, weeks)
-        return FirstPassage(question.id, weeks, watched)
+        return FirstPassage(question.id, (self._openings(question, week)[0].day - self._as_of).days / 7, watched)
 
     def _week_of(self, question: Question) -> int:
         return int(first_passages(self._paths, question)[0, 0])

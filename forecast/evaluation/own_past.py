@@ -8,7 +8,7 @@ share is worth about k = weeks / horizon windows of evidence, and is drawn to ig
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,11 @@ def with_own_past(tables: Tables, case: Case) -> Tables:
     def of_category(row: pd.Series) -> float:
         return pasts[row["origin"]].first(row["category"], int(row["horizon_weeks"]))
 
-    return Tables(_extended(tables.forecasts, of_question), _extended(tables.categories, of_category), tables.curves)
+    return replace(
+        tables,
+        forecasts=_extended(tables.forecasts, of_question),
+        categories=_extended(tables.categories, of_category),
+    )
 
 
 def _extended(table: pd.DataFrame, said: Callable[[pd.Series], float]) -> pd.DataFrame:

@@ -4,7 +4,7 @@ Of several forecasts that one rung published of one question at one origin by on
 reissues, listed and not scored. So is a question that was worded anew for the same origin: the first wording counts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,8 @@ from forecast.errors import LedgerError
 from forecast.evaluation.table import add_clusters
 from forecast.ledger import Forecast, Instance, Ledger, Resolution, read_entries, verify
 from forecast.ledger.database import exists
-from forecast.ledger.resolution import by_instance
+from forecast.ledger.records import DATA
+from forecast.ledger.resolution import Finding, by_instance, resolution_of
 
 STATES = ("open", "settled", "disputed", "void", "closed")
 COLUMNS = (
@@ -26,6 +27,7 @@ COLUMNS = (
     "event",
     "origin",
     "by",
+    "deadline",
     "probability",
     "state",
     "outcome",
@@ -55,15 +57,24 @@ class Published:
         Later forecasts of what was forecast already, by the same rung: plain rows.
     late
         Forecasts in the ledger that were recorded too late to count as published.
+    unrecorded
+        Forecasts that count and whose outcome is what the data decide, without a resolution in the ledger yet.
     """
 
     table: pd.DataFrame
     disputes: pd.DataFrame
     reissues: list[dict[str, Any]]
     late: int
+    unrecorded: int = 0
 
 
-def read_published(ledger: Ledger, case: str, *, known_at: datetime | None = None) -> Published:
+def read_published(
+    ledger: Ledger,
+    case: str,
+    *,
+    known_at: datetime | None = None,
+    decide: Callable[[Forecast], Finding | None] | None = None,
+) -> Published:
     """Read a case's published forecasts and what became of them.
 
     Parameters
@@ -74,6 +85,9 @@ def read_published(ledger: Ledger, case: str, *, known_at: datetime | None = Non
         Id of the case.
     known_at
         Leave out what was issued later, and resolutions by what was public later; default: nothing.
+    decide
+        What the data decide (:func:`forecast.evaluation.resolve.decided_by`), for what nobody has settled: an event
+        that was entered would else be scored while its absence waits for the next ``forecast resolve``.
 
     Raises
     ------
@@ -88,7 +102,9 @@ def read_published(ledger: Ledger, case: str, *, known_at: datetime | None = Non
     records = [r for r in (e.record for e in entries if e.kind == "forecast") if isinstance(r, Forecast)]
     mine = [r for r in records if r.case == case]
     counted, reissues = _first_of_each(r for r in mine if r.label == "published")
-    settled = by_instance(entries)
+    recorded = by_instance(entries)
+    found = _found(counted, recorded, decide, limit)
+    settled = recorded | found
     table = _framed([_row(f, settled.get(f.instance, ())) for f in counted])
     disputed = [f for f, state in zip(counted, table["state"], strict=True) if state == "disputed"]
     readings = [
@@ -97,7 +113,21 @@ def read_published(ledger: Ledger, case: str, *, known_at: datetime | None = Non
         for number, resolution in enumerate(settled[f.instance])
     ]
     late = sum(r.label != "published" for r in mine)
-    return Published(table, _framed(readings, "reading"), [_reissue(f) for f in reissues], late)
+    unrecorded = sum(f.instance in found for f in counted)
+    return Published(table, _framed(readings, "reading"), [_reissue(f) for f in reissues], late, unrecorded)
+
+
+def _found(
+    counted: Iterable[Forecast],
+    recorded: Mapping[Instance, tuple[Resolution, ...]],
+    decide: Callable[[Forecast], Finding | None] | None,
+    limit: datetime,
+) -> dict[Instance, tuple[Resolution, ...]]:
+    """Settle what nobody has by what the data decide, in memory alone."""
+    if decide is None:
+        return {}
+    findings = {f.instance: decide(f) for f in counted if f.instance not in recorded}
+    return {i: (resolution_of(i, f, DATA),) for i, f in findings.items() if f is not None and f.public_at <= limit}
 
 
 def _known_from(record: Forecast | Resolution) -> datetime:
@@ -147,12 +177,13 @@ def _read(forecast: Forecast, resolution: Resolution | None) -> dict[str, Any]:
         "event": forecast.event,
         "origin": instance.origin,
         "by": instance.by,
+        "deadline": forecast.deadline,
         "probability": forecast.probability,
         "state": "disputed",
         "outcome": None,
     }
     if resolution is None:
-        return row | dict.fromkeys(COLUMNS[10:])
+        return row | dict.fromkeys(COLUMNS[COLUMNS.index("decided_on") :])
     return row | {
         "outcome": None if _was_closed(forecast, resolution) else _YES_NO.get(resolution.outcome),
         "decided_on": resolution.decided_on,

@@ -34,10 +34,16 @@ def readings(part: Mapping[str, Any], *, reference: str) -> list[str]:
         return ["No forecasts yet."]
     scored = counts["settled"] - counts["early"]
     early = (
-        f"{counts['early']} forecasts are settled by an event before their deadline and are scored once that has "
-        "passed: questions of the same age without an event are still open, and events alone would be scored."
+        f"{counts['early']} forecasts are settled by an event before their deadline and are scored once the data reach "
+        "far enough to decide them either way: questions of the same age without an event are still open, and events "
+        "alone would be scored."
     )
     waiting = [early] if counts["early"] else []
+    if counts.get("unrecorded"):
+        waiting.append(
+            f"The outcomes of {counts['unrecorded']} forecasts are what the data decide and are not in the ledger yet; "
+            "`forecast resolve` enters them."
+        )
     if not scored:
         return [
             f"None of {counts['forecasts']} forecasts can be scored yet: nothing is shown about skill or calibration.",

@@ -3,9 +3,10 @@
 Columns follow the scored table: a row is a forecaster's forecast of a question by a date, with its outcome.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,12 @@ CURVE_COLUMNS = (*_ASKED[:5], "week", "probability", "gate", "came_after_weeks",
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The tables of a backtest's folder."""
+    """The tables of a backtest's folder, and the time up to which what was public has decided their outcomes."""
 
     forecasts: pd.DataFrame
     categories: pd.DataFrame
     curves: pd.DataFrame
+    decided_as_of: datetime
 
 
 def forecast_table(done: list[Done], latest: Vintage) -> pd.DataFrame:
@@ -97,13 +99,27 @@ def read_tables(folder: Path, *, case: str) -> Tables:
     Raises
     ------
     ScoreError
-        A table is missing or unreadable, lacks a column, is of another case, or holds what was not reconstructed.
+        A table or the summary is missing or unreadable, lacks a column, is of another case, or holds what was not
+        reconstructed.
     """
     return Tables(
         _read(folder / "forecasts.parquet", FORECAST_COLUMNS, case),
         _read(folder / "categories.parquet", CATEGORY_COLUMNS, case),
         _read(folder / "curves.parquet", CURVE_COLUMNS, case),
+        _decided_as_of(folder / "summary.json"),
     )
+
+
+def _decided_as_of(path: Path) -> datetime:
+    """Read up to when the outcomes beside a summary were decided."""
+    try:
+        return parse_instant(json.loads(path.read_bytes())["decided_as_of"])
+    except FileNotFoundError:
+        message = f"{path}: not there; give the folder of a finished `forecast backtest`"
+    except (OSError, ValueError, KeyError, TypeError):
+        message = f"{path}: does not say when its outcomes were decided; run the backtest again, it goes on from what"
+        message += " it has"
+    raise ScoreError(message)
 
 
 def _read(path: Path, columns: tuple[str, ...], case: str) -> pd.DataFrame:

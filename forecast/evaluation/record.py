@@ -7,7 +7,7 @@ on the questions that both answered.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import datetime
 from itertools import combinations
 from typing import Any
 
@@ -17,7 +17,9 @@ import pandas as pd
 from forecast import __version__
 from forecast.evaluation.calibration import decompose, reliability, two_parameter_check
 from forecast.evaluation.comparison import biggest_misses, pair, paired_difference
+from forecast.evaluation.due import Reach, due, stopped
 from forecast.evaluation.hierarchical import SCALES, hierarchical_difference
+from forecast.evaluation.outcomes import FIRST
 from forecast.evaluation.passage import crps_curve
 from forecast.evaluation.published import Published
 from forecast.evaluation.reading import MEANING, readings
@@ -45,9 +47,8 @@ class Evidence:
     Attributes
     ----------
     table
-        Forecasts of yes or no joined to outcomes and to what settled them, open ones with them. What an event has
-        settled before its deadline is open here until that has passed: of the same age, questions without an event
-        have no outcome yet, and events alone would be scored.
+        Forecasts of yes or no joined to outcomes and to what settled them, open ones with them. What could not have
+        been decided either way by now is open here (:func:`forecast.evaluation.due.due`).
     revised
         The same for the check of revisions, where beliefs may be stopped at an event, but not at its absence: what has
         been settled early keeps its outcome.
@@ -74,7 +75,7 @@ def track_record(
     events: Mapping[str, str] | None = None,
     ledger: Mapping[str, Any] | None = None,
     made_at: datetime,
-    coded_until: date | None = None,
+    reach: Reach | None = None,
     hierarchical: bool = False,
 ) -> dict[str, Any]:
     """Put the track record of a case together.
@@ -91,8 +92,9 @@ def track_record(
         Its length and head.
     made_at
         Now.
-    coded_until
-        Last day that the data decide; questions with a later deadline are not scored yet. Default: today.
+    reach
+        How far the data decide: what they could not have decided either way by then is not scored yet. Default: to now.
+        A backtest is scored as far as its own outcomes reach, if that is less.
     hierarchical
         Also compare forecasters by the hierarchical model, which samples for some seconds a pair.
 
@@ -102,12 +104,13 @@ def track_record(
         JSON-ready, schema ``forecast-record/1``. What cannot be computed is null. A row that breaks a rule of the
         scored table is a ScoreError.
     """
-    notes, until = events or {}, coded_until or made_at.date()
+    notes, reach = events or {}, reach or Reach(made_at)
     parts: dict[str, Any] = {"published": None, "reconstructed": None}
     if published is not None:
-        parts["published"] = _published_part(published, notes, until, hierarchical=hierarchical)
+        parts["published"] = _published_part(published, notes, reach, hierarchical=hierarchical)
     if reconstructed is not None:
-        part = _part("reconstructed", _of_backtest(reconstructed, until), notes, hierarchical=hierarchical)
+        evidence = _of_backtest(reconstructed, reach.within(reconstructed.decided_as_of))
+        part = _part("reconstructed", evidence, notes, hierarchical=hierarchical)
         parts["reconstructed"] = part | {"passages": _passages(reconstructed.curves)}
     document = {
         "schema": SCHEMA,
@@ -128,7 +131,7 @@ def track_record(
     return shown
 
 
-def short_record(published: Published, *, known_at: datetime, coded_until: date | None = None) -> dict[str, Any]:
+def short_record(published: Published, *, known_at: datetime, reach: Reach | None = None) -> dict[str, Any]:
     """Sum up the published forecasts for a report: counts, the headline scores, the biggest misses and what they show.
 
     Parameters
@@ -137,11 +140,10 @@ def short_record(published: Published, *, known_at: datetime, coded_until: date 
         What the ledger had at ``known_at``.
     known_at
         The report's as-of time.
-    coded_until
-        Last day that the data decide; default: that of ``known_at``.
+    reach
+        How far the data decide; default: to ``known_at``.
     """
-    until = coded_until or known_at.date()
-    part = plain(_published_part(published, {}, until, hierarchical=False))
+    part = plain(_published_part(published, {}, reach or Reach(known_at), hierarchical=False))
     kept = {name: part[name] for name in ("counts", "clusters", "overall")}
     kept |= {"ordered": {name: part["ordered"][name] for name in ("outcomes", "overall")}}
     kept |= {"misses": part["misses"][:SHORT_MISSES], "reading": readings(part, reference=REFERENCE)}
@@ -151,57 +153,40 @@ def short_record(published: Published, *, known_at: datetime, coded_until: date 
 # --- what the parts are made from -------------------------------------------------------------------------------------
 
 
-def _of_ledger(table: pd.DataFrame, until: date) -> Evidence:
+def _of_ledger(table: pd.DataFrame, reach: Reach) -> Evidence:
     """Take the published forecasts that are open or settled; a dispute or a void is neither."""
     kept = table[table["state"].isin(["open", "settled"])].reset_index(drop=True)
-    due = _due(kept, until)
-    settled = due[due["outcome"].notna()]
+    scored = due(kept, reach)
+    settled = scored[scored["outcome"].notna()]
     raced = settled[settled["event"].isin(RACES)].assign(category=settled["event"])
     raced = raced.drop_duplicates(["forecaster", "case", "category", "origin", "by"])
     if len(raced):
         outcomes = raced.groupby(["forecaster", "case", "origin", "by"])["outcome"]
         raced = raced[(outcomes.transform("size") == len(RACES)) & (outcomes.transform("sum") == 1)]
-    return Evidence(due, _stopped(kept, due), raced, RACES, _early(kept, due))
+    return Evidence(scored, stopped(kept, scored), raced, RACES, _early(kept, scored))
 
 
-def _of_backtest(tables: Tables, until: date) -> Evidence:
+def _of_backtest(tables: Tables, reach: Reach) -> Evidence:
     """Take the forecasts whose fit did not fail; open ones count for revisions alone."""
     table = add_clusters(tables.forecasts[tables.forecasts["gate"].ne("fail")])
-    due = _due(table, until)
-    raced = add_clusters(scorable(_due(tables.categories, until)))
-    return Evidence(due, _stopped(table, due), raced, OUTCOMES, _early(table, due))
+    scored = due(table, reach)
+    raced = add_clusters(scorable(due(tables.categories.assign(question=FIRST), reach)))
+    return Evidence(scored, stopped(table, scored), raced, OUTCOMES, _early(table, scored))
 
 
-def _due(table: pd.DataFrame, until: date) -> pd.DataFrame:
-    """Take back the outcomes of questions whose deadline has not passed."""
-    return table.assign(outcome=table["outcome"].where(pd.to_datetime(table["by"]) <= pd.Timestamp(until)))
-
-
-def _stopped(table: pd.DataFrame, due: pd.DataFrame) -> pd.DataFrame:
-    """Stop what is not due at its event, provided that the question was asked again after it.
-
-    Beliefs are a martingale up to an event, the step to certainty included. Without the event only what was asked again
-    would show how they fell, so an event after the last asking would be a rise whose counterpart nobody wrote down.
-    """
-    asked = table.assign(origin=pd.to_datetime(table["origin"], utc=True))
-    last = asked.groupby(["forecaster", "case", "question", "by"])["origin"].transform("max")
-    seen = pd.to_datetime(table["decided_on"], utc=True) <= last
-    return table.assign(outcome=table["outcome"].where(seen | due["outcome"].notna()))
-
-
-def _early(table: pd.DataFrame, due: pd.DataFrame) -> int:
-    return int(table["outcome"].notna().sum() - due["outcome"].notna().sum())
+def _early(table: pd.DataFrame, scored: pd.DataFrame) -> int:
+    return int(table["outcome"].notna().sum() - scored["outcome"].notna().sum())
 
 
 # --- a part -----------------------------------------------------------------------------------------------------------
 
 
 def _published_part(
-    published: Published, notes: Mapping[str, str], until: date, *, hierarchical: bool
+    published: Published, notes: Mapping[str, str], reach: Reach, *, hierarchical: bool
 ) -> dict[str, Any]:
-    part = _part("published", _of_ledger(published.table, until), notes, hierarchical=hierarchical)
+    part = _part("published", _of_ledger(published.table, reach), notes, hierarchical=hierarchical)
     part |= {"counts": part["counts"] | _counts(published)}
-    return part | {"reissues": published.reissues, "disputes": _disputes(published, until)}
+    return part | {"reissues": published.reissues, "disputes": _disputes(published, reach)}
 
 
 def _part(label: str, evidence: Evidence, notes: Mapping[str, str], *, hierarchical: bool) -> dict[str, Any]:
@@ -401,14 +386,15 @@ def _counts(published: Published) -> dict[str, Any]:
         "void_rate": counts["void"] / decided if decided else None,
         "reissues": len(published.reissues),
         "late": published.late,
+        "unrecorded": published.unrecorded,
     }
 
 
-def _disputes(published: Published, until: date) -> dict[str, Any]:
+def _disputes(published: Published, reach: Reach) -> dict[str, Any]:
     """Score what is disputed under each resolution, and everything under the first and under the last of them."""
     rows = published.disputes
     listed = [
-        {str(k): v for k, v in row.items() if k not in ("label", "case", "event", "state", "cluster")}
+        {str(k): v for k, v in row.items() if k not in ("label", "case", "event", "state", "cluster", "deadline")}
         for row in rows.to_dict(orient="records")
     ]
     settled = published.table[published.table["state"] == "settled"]
@@ -416,7 +402,7 @@ def _disputes(published: Published, until: date) -> dict[str, Any]:
     for reading, chosen in (("first", "head"), ("last", "tail")):
         under = getattr(rows.groupby(["forecaster", *KEY], sort=False), chosen)(1) if len(rows) else rows
         whole = pd.concat([settled, under[under["outcome"].notna()]]) if len(under) else settled
-        both += [{"reading": reading, **line} for line in _scores(_due(whole, until), (), None)] if len(rows) else []
+        both += [{"reading": reading, **line} for line in _scores(due(whole, reach), (), None)] if len(rows) else []
     return {"rows": listed, "overall": both}
 
 

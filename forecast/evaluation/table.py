@@ -37,7 +37,7 @@ COLUMNS = (*FORECAST_COLUMNS, "horizon_weeks", "outcome", "decided_on", "cluster
 BAND_EDGES = (0, 2, 6, 13, 26, 52)
 BANDS = ("0-2", "2-6", "6-13", "13-26", "26-52", "52+")
 _QUIET = "quiet:"  # clusters of deadlines that passed without an event
-_DAY_END = pd.Timedelta(hours=23, minutes=59, seconds=59)
+DAY_END = pd.Timedelta(hours=23, minutes=59, seconds=59)
 
 
 def cluster_of(*, settled_by: str | None, by: date) -> str:
@@ -156,7 +156,7 @@ def check_table(table: pd.DataFrame) -> pd.DataFrame:
 
 def deadline(rows: pd.DataFrame) -> pd.Series:
     """Return the instant of each row's deadline: the end of the day ``by``, UTC."""
-    return (rows["by"] + _DAY_END).dt.tz_localize("UTC")
+    return (rows["by"] + DAY_END).dt.tz_localize("UTC")
 
 
 def common_questions(table: pd.DataFrame) -> pd.DataFrame:
@@ -232,7 +232,7 @@ def _timed(table: pd.DataFrame, columns: tuple[str, ...], what: str) -> pd.DataF
         rows["by"] = pd.to_datetime(rows["by"], format="ISO8601").dt.tz_localize(None).dt.normalize().dt.as_unit("s")
         if "decided_on" in columns and not isinstance(rows["decided_on"].dtype, pd.DatetimeTZDtype):
             days = pd.to_datetime(rows["decided_on"], format="ISO8601")
-            rows["decided_on"] = (days.dt.normalize() + _DAY_END).dt.tz_localize("UTC")
+            rows["decided_on"] = (days.dt.normalize() + DAY_END).dt.tz_localize("UTC")
     except (ValueError, TypeError) as error:
         message = f"{what}: by and decided_on must be dates ({error})"
         raise ScoreError(message) from None

@@ -90,23 +90,26 @@ def settle(
         finding = decide(forecast)
         if finding is None or _known(before.get(instance, ()), who, finding):
             continue
-        added.append(
-            Resolution(
-                case=instance.case,
-                question=instance.question,
-                wording=instance.wording,
-                by=instance.by,
-                origin=instance.origin,
-                outcome=finding.outcome,
-                decided_on=finding.decided_on,
-                public_at=finding.public_at,
-                who=who,
-                reason=finding.reason,
-                settled_by=finding.settled_by,
-            )
-        )
+        added.append(resolution_of(instance, finding, who))
     append(ledger, added, now=now)
     return added
+
+
+def resolution_of(instance: Instance, finding: Finding, who: str) -> Resolution:
+    """Put a finding about an instance into the form that the ledger holds."""
+    return Resolution(
+        case=instance.case,
+        question=instance.question,
+        wording=instance.wording,
+        by=instance.by,
+        origin=instance.origin,
+        outcome=finding.outcome,
+        decided_on=finding.decided_on,
+        public_at=finding.public_at,
+        who=who,
+        reason=finding.reason,
+        settled_by=finding.settled_by,
+    )
 
 
 def _known(before: tuple[Resolution, ...], who: str, finding: Finding) -> bool:

@@ -7,10 +7,9 @@ import pytest
 
 from forecast.cli import main
 from forecast.evaluation.hierarchical import SCALES, HierarchicalDifference
-from forecast.evaluation.reconstructed import Tables
 from forecast.ledger import append, open_ledger
 from tests.cli.conftest import INPUT
-from tests.evaluation.records import backtest_tables, issued, write_tables
+from tests.evaluation.records import backtest_tables, issued, of_case, write_tables
 
 
 @pytest.fixture
@@ -23,8 +22,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     tables = backtest_tables({"R0": [0.2, 0.3, 0.4, 0.1], "R1": [0.6, 0.2, 0.7, 0.05]}, [1, 0, 1, 0])
-    own = Tables(*(t.assign(case="us-iran") for t in (tables.forecasts, tables.categories, tables.curves)))
-    return write_tables(own, tmp_path / "backtest")
+    return write_tables(of_case(tables, "us-iran"), tmp_path / "backtest")
 
 
 def test_a_backtest_is_printed_and_written_with_the_same_numbers(

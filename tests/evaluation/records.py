@@ -1,5 +1,7 @@
 """A small backtest and a small ledger whose scores can be worked out by hand."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from forecast.outlook.outlook import OUTCOMES
 CASE = {"id": "tiny", "title": "Tiny case", "questions": {"deal": "A deal"}}
 MADE_AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 START = datetime(2024, 1, 5, 23, 59, 59, tzinfo=UTC)
+DECIDED = datetime(2041, 1, 4, 23, 59, 59, tzinfo=UTC)
 WEEKS = 13
 HOSTILE = "<script>alert(1)</script> & | *all*"
 
@@ -48,7 +51,7 @@ def backtest_tables(
         pd.DataFrame(rows, columns=list(columns))
         for rows, columns in ((forecasts, FORECAST_COLUMNS), (categories, CATEGORY_COLUMNS), (curves, CURVE_COLUMNS))
     ]
-    return Tables(frames[0].astype({"outcome": "Int8"}), frames[1].astype({"outcome": "Int8"}), frames[2])
+    return Tables(frames[0].astype({"outcome": "Int8"}), frames[1].astype({"outcome": "Int8"}), frames[2], DECIDED)
 
 
 def _row(rung: str, k: int, y: int | None, settled_by: list[str] | None) -> dict[str, Any]:
@@ -70,11 +73,18 @@ def _row(rung: str, k: int, y: int | None, settled_by: list[str] | None) -> dict
     }
 
 
+def of_case(tables: Tables, case: str) -> Tables:
+    """Make the tables those of another case."""
+    own = {name: getattr(tables, name).assign(case=case) for name in ("forecasts", "categories", "curves")}
+    return replace(tables, **own)
+
+
 def write_tables(tables: Tables, folder: Path) -> Path:
     """Write tables as a backtest does."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("forecasts", "categories", "curves"):
         getattr(tables, name).to_parquet(folder / f"{name}.parquet", index=False)
+    (folder / "summary.json").write_text(json.dumps({"decided_as_of": tables.decided_as_of.isoformat()}))
     return folder
 
 

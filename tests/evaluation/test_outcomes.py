@@ -248,14 +248,21 @@ def test_first_passages_of_june_2026(us_iran_now: Vintage) -> None:
     assert found["deal"].weeks == pytest.approx(12 / 7)
     assert found["escalation"].weeks == 3.0
     assert np.isinf([found[q].weeks for q in ("deal_comprehensive", "deal_lasting", "escalation_before_deal")]).all()
-    assert {p.watched for p in found.values()} == {18.0}
+    assert {p.watched for p in found.values() if p.question != "deal_lasting"} == {18.0}
+    assert found["deal_lasting"].watched == 10.0
 
 
-def test_a_deal_that_stands_is_watched_from_its_beginning_only(us_iran_at: Callable[[str], Vintage]) -> None:
-    found = {p.question: p for p in first_passage_times(us_iran_at("2026-06-26"), as_of=date(2026, 6, 5))}
-    assert np.isinf(found["deal_lasting"].weeks)
-    assert found["deal_lasting"].watched == pytest.approx(12 / 7)
-    assert found["deal"].watched == 3.0
+def test_how_long_a_lasting_deal_is_watched_for_does_not_depend_on_whether_one_stands(
+    us_iran_at: Callable[[str], Vintage],
+) -> None:
+    """As of 5 May 2023; the understanding of 10 August had lasted eight weeks on 6 October."""
+    for when, weeks, watched in (("2023-08-04", np.inf, 5), ("2023-09-29", np.inf, 13), ("2023-10-06", 97 / 7, 14)):
+        found = {p.question: p for p in first_passage_times(us_iran_at(when), as_of=date(2023, 5, 5))}
+        assert found["deal_lasting"].weeks == pytest.approx(weeks)
+        assert found["deal_lasting"].watched == watched
+        assert found["deal"].watched == watched + 8
+    short = {p.question: p for p in first_passage_times(us_iran_at("2023-08-04"), as_of=date(2023, 7, 28))}
+    assert short["deal_lasting"].watched == 0
 
 
 # --- what any outcome satisfies --------------------------------------------------------------------------------------

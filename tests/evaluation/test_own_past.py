@@ -1,4 +1,4 @@
-from datetime import date
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +8,10 @@ import pytest
 from forecast.case import Question, load_case
 from forecast.evaluation.own_past import OWN_PAST, Past, with_own_past
 from forecast.evaluation.reading import readings
-from forecast.evaluation.reconstructed import Tables
 from forecast.evaluation.record import track_record
 from forecast.outlook.outlook import OUTCOMES
 from tests.conftest import TinyCase
-from tests.evaluation.records import CASE, MADE_AT, backtest_tables
+from tests.evaluation.records import CASE, DECIDED, backtest_tables, of_case
 
 
 def question(event: str) -> Question:
@@ -66,10 +65,10 @@ def test_it_answers_what_any_forecaster_answered() -> None:
     """R0 has nothing as of the first origin, as where a rung could not be fitted."""
     case = load_case("us-iran")
     made = backtest_tables({"R0": [0.2, 0.3], "R1": [0.6, 0.2]}, [1, 0])
-    tables = Tables(*(t.assign(case="us-iran") for t in (made.forecasts, made.categories, made.curves)))
+    tables = of_case(made, "us-iran")
     first = tables.forecasts["origin"].min()
     kept = tables.forecasts[(tables.forecasts["forecaster"] != "R0") | (tables.forecasts["origin"] != first)]
-    found = with_own_past(Tables(kept, tables.categories, tables.curves), case).forecasts
+    found = with_own_past(replace(tables, forecasts=kept), case).forecasts
     own = found[found["forecaster"] == OWN_PAST]
     assert sorted(own["origin"]) == sorted(set(tables.forecasts["origin"]))
 
@@ -77,7 +76,7 @@ def test_it_answers_what_any_forecaster_answered() -> None:
 def test_it_answers_from_what_was_known_then() -> None:
     case = load_case("us-iran")
     made = backtest_tables({"R0": [0.2, 0.3], "R1": [0.6, 0.2]}, [1, 0])
-    tables = Tables(*(t.assign(case="us-iran") for t in (made.forecasts, made.categories, made.curves)))
+    tables = of_case(made, "us-iran")
     found = with_own_past(tables, case)
     own = found.forecasts[found.forecasts["forecaster"] == OWN_PAST]
     deal = next(q for q in case.questions if q.id == "deal")
@@ -89,7 +88,7 @@ def test_it_answers_from_what_was_known_then() -> None:
     assert len(own) == 2
     others = found.forecasts[found.forecasts["forecaster"] != OWN_PAST]
     pd.testing.assert_frame_equal(others, tables.forecasts, check_dtype=False)
-    unknown = Tables(tables.forecasts.assign(question="gone"), tables.categories, tables.curves)
+    unknown = replace(tables, forecasts=tables.forecasts.assign(question="gone"))
     assert OWN_PAST not in set(with_own_past(unknown, case).forecasts["forecaster"])
 
 
@@ -110,7 +109,7 @@ def test_the_reading_holds_everyone_against_it() -> None:
     n = 24
     said = {"R0": [0.5] * n, "R1": [0.9, 0.1] * (n // 2), OWN_PAST: [0.6, 0.4] * (n // 2)}
     tables = backtest_tables(said, [1, 0] * (n // 2))
-    document = track_record(case=CASE, made_at=MADE_AT, coded_until=date(2040, 1, 1), reconstructed=tables)
+    document = track_record(case=CASE, made_at=DECIDED, reconstructed=tables)
     part = document["reconstructed"]
     told = [line for line in readings(part, reference="R0") if "the case's own past (" in line]
     assert [line.split()[0] for line in told] == ["R0", "R1"]

@@ -1,5 +1,6 @@
 import json
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecast.errors import LedgerError, ScoreError
+from forecast.evaluation.due import Reach
 from forecast.evaluation.published import read_published
 from forecast.evaluation.reconstructed import read_tables
 from forecast.evaluation.record import short_record, track_record
-from forecast.ledger import Ledger, open_ledger
+from forecast.ledger import Forecast, Ledger, open_ledger, read_entries
+from forecast.ledger.resolution import Finding
 from tests.evaluation.records import CASE, MADE_AT, START, backtest_tables, issued, record, settled, write_tables
 from tests.ledger.conftest import tamper
 
@@ -28,6 +31,10 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def made(**given_: Any) -> dict[str, Any]:
     return track_record(case=CASE, made_at=MADE_AT, **given_)
+
+
+def end_of(day: date) -> datetime:
+    return datetime.combine(day, time(23, 59, 59), UTC)
 
 
 # --- reconstructed ----------------------------------------------------------------------------------------------------
@@ -58,7 +65,7 @@ def test_rps_is_the_headline_of_what_comes_first() -> None:
 def test_skill_is_on_shared_questions_alone_and_scores_on_all() -> None:
     tables = backtest_tables(SAID, CAME)
     cut = tables.forecasts[~((tables.forecasts["forecaster"] == "R0") & (tables.forecasts["origin"].dt.year == 2024))]
-    part = made(reconstructed=type(tables)(cut, tables.categories, tables.curves))["reconstructed"]
+    part = made(reconstructed=replace(tables, forecasts=cut))["reconstructed"]
     own = next(r for r in part["overall"] if r["forecaster"] == "R1")
     shared = int((cut["forecaster"] == "R0").sum())
     assert own["n"] == 4
@@ -76,21 +83,30 @@ def test_failed_fits_and_open_questions_are_not_scored() -> None:
 def test_what_was_settled_early_waits_for_its_deadline() -> None:
     """Of two questions the later was met at once; until its deadline has passed only the other is scored."""
     tables = backtest_tables({"R1": [0.6, 0.7]}, [0, 1])
-    day = tables.forecasts["by"].max()
-    before = made(reconstructed=tables, coded_until=day - timedelta(days=1))["reconstructed"]
+    day = end_of(tables.forecasts["by"].max())
+    before = made(reconstructed=tables, reach=Reach(day - timedelta(days=1)))["reconstructed"]
     assert (before["counts"]["settled"], before["counts"]["early"], before["overall"][0]["n"]) == (2, 1, 1)
     assert before["overall"][0]["brier"] == pytest.approx(0.36)
     assert before["ordered"]["overall"][0]["n"] == 1
     assert any("1 forecasts are settled by an event before their deadline" in line for line in before["reading"])
-    after = made(reconstructed=tables, coded_until=day)["reconstructed"]
+    after = made(reconstructed=tables, reach=Reach(day))["reconstructed"]
     assert (after["counts"]["early"], after["overall"][0]["n"]) == (0, 2)
-    nothing = made(reconstructed=tables, coded_until=tables.forecasts["by"].min() - timedelta(days=1))["reconstructed"]
+    first = end_of(tables.forecasts["by"].min())
+    nothing = made(reconstructed=tables, reach=Reach(first - timedelta(days=1)))["reconstructed"]
     assert nothing["overall"] == []
     assert nothing["reading"][0].startswith("None of 2 forecasts can be scored yet")
 
 
+def test_an_older_backtest_is_scored_as_far_as_its_own_outcomes_reach() -> None:
+    """The case has been coded on since: what the backtest saw of that are the events alone."""
+    tables = backtest_tables({"R1": [0.6, 0.7]}, [0, 1])
+    old = replace(tables, decided_as_of=end_of(tables.forecasts["by"].max()) - timedelta(days=1))
+    part = made(reconstructed=old)["reconstructed"]
+    assert (part["counts"]["early"], part["overall"][0]["n"], part["ordered"]["overall"][0]["n"]) == (1, 1, 1)
+
+
 def test_revisions_of_a_calibrated_forecaster_show_no_excess_while_questions_are_open() -> None:
-    """Every history of an event that comes with 1/2 in each period, as often as it should: two periods of three seen."""
+    """Every history of an event that comes with 1/2 in each period, as often as it should; two of three seen."""
     rows = []
     for name, came in enumerate([1, 1, 1, 1, 2, 2, None, None]):
         for period, belief in enumerate((7 / 8, 3 / 4, 1 / 2)):
@@ -110,11 +126,10 @@ def test_revisions_of_a_calibrated_forecaster_show_no_excess_while_questions_are
             )
     tables = backtest_tables({"R1": [0.5]}, [None])
     asked = pd.DataFrame(rows).astype({"outcome": "Int8"})
-    known = {"coded_until": START.date() + timedelta(weeks=8)}
+    reach = Reach(START + timedelta(weeks=8))
 
     def excess(kept: pd.DataFrame) -> float:
-        given_ = type(tables)(kept, tables.categories, tables.curves)
-        (line,) = made(reconstructed=given_, **known)["reconstructed"]["revisions"]
+        (line,) = made(reconstructed=replace(tables, forecasts=kept), reach=reach)["reconstructed"]["revisions"]
         return float(line["excess"])
 
     assert excess(asked) == pytest.approx(0, abs=1e-6)
@@ -151,7 +166,9 @@ def test_few_events_make_no_claim_and_many_may() -> None:
     assert any("no claim of skill or calibration is made" in line for line in few)
     n = 14
     said = {"R0": [0.3] * n, "R1": [0.9, 0.1] * (n // 2)}
-    part = made(reconstructed=backtest_tables(said, [1, 0] * (n // 2)), coded_until=date(2040, 1, 1))["reconstructed"]
+    part = made(reconstructed=backtest_tables(said, [1, 0] * (n // 2)), reach=Reach(datetime(2040, 1, 1, tzinfo=UTC)))[
+        "reconstructed"
+    ]
     assert part["clusters"] >= 10
     assert not any("no claim" in line for line in part["reading"])
     assert any(line.startswith("R1 against the base rate R0") and line.endswith("better.") for line in part["reading"])
@@ -213,6 +230,37 @@ def test_an_absent_ledger_and_one_without_resolutions(ledger: Ledger) -> None:
     assert part["overall"] == []
     assert part["counts"]["open"] == part["counts"]["forecasts"] == 2
     assert "None of 2 forecasts can be scored yet" in part["reading"][0]
+
+
+def test_what_the_data_decide_is_scored_before_anybody_enters_it(ledger: Ledger) -> None:
+    """One question was met and entered, another was not and nobody ran resolve again: not the event alone is scored."""
+    war, deal = issued(0, 0.3, question="escalation", event="escalation"), issued(0, 0.2)
+    record(ledger, war, deal, settled(war, "yes"))
+    finding = Finding("no", deal.by, end_of(deal.by), "Nothing came.")
+
+    def decide(asked: Forecast) -> Finding | None:
+        return finding if asked.question == "deal" else None
+
+    found = read_published(ledger, "tiny", decide=decide)
+    part = made(published=found)["published"]
+    (row,) = part["overall"]
+    assert (row["n"], row["base_rate"], row["brier"]) == (2, 0.5, pytest.approx((0.49 + 0.04) / 2))
+    assert (part["counts"]["open"], part["counts"]["unrecorded"]) == (0, 1)
+    assert any("`forecast resolve` enters them" in line for line in part["reading"])
+    assert len(read_entries(ledger)) == 3  # looking enters nothing
+    before = read_published(ledger, "tiny", known_at=end_of(deal.by) - timedelta(days=1), decide=decide)
+    assert (before.unrecorded, sorted(before.table["state"])) == (0, ["open", "settled"])
+
+
+def test_a_deadline_within_a_week_waits_for_the_week_to_be_coded(ledger: Ledger) -> None:
+    """By a Wednesday: that nothing came is public on the Friday, and until then no event of before is scored either."""
+    wednesday = date(2025, 4, 2)
+    asked = issued(0, 0.3, by=wednesday, deadline=end_of(wednesday), horizon_weeks=None)
+    record(ledger, asked, settled(asked, "yes"))
+    published = read_published(ledger, "tiny")
+    for day, scored in ((wednesday, 0), (date(2025, 4, 3), 0), (date(2025, 4, 4), 1)):
+        short = short_record(published, known_at=end_of(day))
+        assert (len(short["overall"]), short["counts"]["early"]) == (scored, 1 - scored)
 
 
 def test_the_first_published_counts_and_reissues_are_listed(ledger: Ledger) -> None:

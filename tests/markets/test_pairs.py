@@ -39,6 +39,7 @@ def write_backtest(folder: Path, curves: pd.DataFrame) -> Path:
     curves.to_parquet(folder / "curves.parquet")
     pd.DataFrame(columns=list(FORECAST_COLUMNS)).to_parquet(folder / "forecasts.parquet")
     pd.DataFrame(columns=list(CATEGORY_COLUMNS)).to_parquet(folder / "categories.parquet")
+    (folder / "summary.json").write_text('{"decided_as_of": "2021-06-25T23:59:59+00:00"}')
     return folder
 
 
