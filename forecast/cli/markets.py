@@ -115,17 +115,23 @@ def _search(arguments: argparse.Namespace) -> int:
 
 
 def _show_one(arguments: argparse.Namespace) -> int:
+    from forecast.errors import VenueError
     from forecast.markets.venues import open_venue
 
     venue = open_venue(arguments.venue)
     contract = venue.contract(arguments.contract)
-    quote = venue.quote(contract)
+    quote, failures = None, []
+    try:
+        quote = venue.quote(contract)
+    except VenueError as error:
+        failures.append(str(error))
+        progress(str(error))
     data = _contract_data(contract, quote)
     lines = [f"{contract.venue} {contract.id}: {contract.title}{_ended(contract)}", contract.url]
     lines += [f"{name.replace('_', ' ')}: {value}" for name, value in data["quote"].items() if value]
     lines += [f"deadline: {data['deadline'] or 'not plain from the rules'}", f"rules ({contract.rules_sha256[:12]}):"]
     show(data, [*lines, contract.rules], arguments.json)
-    return 0
+    return _code(failures, done=1)
 
 
 def _pull(arguments: argparse.Namespace) -> int:
@@ -289,7 +295,7 @@ def _fitted(case: "Case", when: "datetime", rung: str, arguments: argparse.Names
 
 
 def _instant(case: "Case", when: str | None) -> "datetime":
-    """Return the as-of time that was asked for; one after today would let endings in before their fellows' deadlines."""
+    """Return the as-of time that was asked for; one after today would let endings in before the deadlines of others."""
     from datetime import UTC, datetime
 
     from forecast.errors import AsOfError

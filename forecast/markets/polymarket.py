@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
+import httpx
 from pydantic import AliasChoices, BaseModel, Field
 
 from forecast.errors import VenueError
@@ -145,9 +146,17 @@ class Polymarket:
         return contract
 
     def quote(self, contract: Contract) -> Quote:
-        """Return the best prices of the YES book; what it shows last comes from Gamma, which may be minutes behind."""
-        book, raw = self.client.json(f"{self._clob}/book", {"token_id": contract.key})
-        market, _ = self._market(contract.id)
+        """Return the best prices of the YES book; what it shows last comes from Gamma, which may be minutes behind.
+
+        A closed market has no book: its quote has neither side, and says so.
+        """
+        market, told = self._market(contract.id)
+        try:
+            book, raw = self.client.json(f"{self._clob}/book", {"token_id": contract.key})
+        except VenueError as error:
+            if error.status != httpx.codes.NOT_FOUND or not market.closed:
+                raise
+            return _closed(contract.id, told, market)
         return quote_of(contract.id, book, raw, market)
 
     def history(self, contract: Contract, *, start: datetime, end: datetime) -> list[PricePoint]:
@@ -243,6 +252,18 @@ def quote_of(contract_id: str, book: object, raw: Raw, market: GammaMarket | Non
         time=parsed.timestamp,
         volume=market.volume if market else None,
         liquidity=market.liquidity if market else None,
+    )
+
+
+def _closed(contract_id: str, raw: Raw, market: GammaMarket) -> Quote:
+    return Quote(
+        venue=Polymarket.name,
+        contract_id=contract_id,
+        fetched_at=raw.fetched_at,
+        last=market.last,
+        volume=market.volume,
+        liquidity=market.liquidity,
+        note="closed, so without an order book",
     )
 
 

@@ -174,6 +174,18 @@ def test_the_exit_status_of_a_pull_says_partial_or_nothing(
     assert "no open contract is mapped there" in capsys.readouterr().err
 
 
+def test_a_contract_is_shown_where_its_quote_fails(
+    played: HTTPServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = played.url_for("").rstrip("/")
+    monkeypatch.setattr("forecast.markets.venues.open_venue", lambda _: Played(base, lambda _: None))
+    for name, code in (("GOOD", 0), ("HALF", 7), ("GONE", 1)):
+        assert main(["markets", "show", "kalshi", name]) == code
+        shown = capsys.readouterr()
+        assert ("Pays." in shown.out) is (name != "GONE")
+        assert len(shown.err.splitlines()) == (name != "GOOD")
+
+
 def test_an_unknown_venue_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["markets", "show", "bazaar", "X"]) == 1
     assert "no such venue; there are polymarket" in capsys.readouterr().err

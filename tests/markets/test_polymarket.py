@@ -182,11 +182,24 @@ def test_a_quote_joins_the_book_with_what_gamma_knows(venue: Polymarket, httpser
     assert (quote.last, quote.volume, quote.liquidity) == (
         Decimal("0.14"), Decimal("72186741.4"), Decimal("1009787.8")
     )  # fmt: skip
-    assert "111" in httpserver.log[0][0].args.values()
+    assert [request.args["token_id"] for request, _ in httpserver.log if request.path == "/book"] == ["111"]
 
 
-def test_no_book_for_a_token_is_a_clear_line(venue: Polymarket, httpserver: HTTPServer) -> None:
-    plays(httpserver, "/book", {"error": "No orderbook exists for the requested token id"}, status=404)
+NO_BOOK = {"error": "No orderbook exists for the requested token id"}
+
+
+def test_a_closed_market_has_a_quote_without_a_book(venue: Polymarket, httpserver: HTTPServer) -> None:
+    plays_by(httpserver, "/markets/keyset", "closed", {"false": {"markets": []}, "true": {"markets": [CLOSED]}})
+    plays(httpserver, "/book", NO_BOOK, status=404)
+    quote = venue.quote(parsed(venue, CLOSED))
+    assert (quote.bid, quote.ask, quote.time) == (None, None, None)
+    assert (quote.last, quote.volume) == (Decimal("0.14"), Decimal("72186741.4"))
+    assert "closed" in quote.note
+
+
+def test_no_book_for_a_market_that_is_open_is_a_clear_line(venue: Polymarket, httpserver: HTTPServer) -> None:
+    plays(httpserver, "/markets/keyset", {"markets": [MARKET]})
+    plays(httpserver, "/book", NO_BOOK, status=404)
     with pytest.raises(VenueError, match=r"status 404.*No orderbook exists"):
         venue.quote(parsed(venue, MARKET))
 
