@@ -174,7 +174,8 @@ class Polymarket:
         answer, raw = self.client.json(f"{self._data}/v2/resolutions", {"condition_id": contract.id})
         for row in settlements_of(answer, raw.url):
             if row.condition_id == contract.id and row.status == "resolved" and row.price != _UNSET:
-                return resolution_of(row.price, row.last_update_timestamp)
+                first = contract.outcomes[0].lower() == "yes"  # a price of 1 pays the first outcome, whatever its name
+                return resolution_of(row.price if first else 1 - row.price, row.last_update_timestamp)
         return None
 
     def contracts_of(self, event: object, raw: Raw) -> list[Contract]:

@@ -247,6 +247,17 @@ def test_an_unset_price_of_the_oracle_is_no_settlement(venue: Polymarket, httpse
     assert (ending.outcome, ending.settled_at) == ("yes", datetime(2026, 7, 29, 20, 11, 59, tzinfo=UTC))
 
 
+@pytest.mark.parametrize(("price", "outcome"), [("1", "no"), ("0", "yes"), ("0.5", "scalar")])
+def test_the_oracles_price_is_that_of_the_first_outcome(
+    venue: Polymarket, httpserver: HTTPServer, price: str, outcome: str
+) -> None:
+    row = {"condition_id": "0xabc", "status": "resolved", "price": price, "last_update_timestamp": "1785355919"}
+    plays(httpserver, "/v2/resolutions", {"data": [row]})
+    ending = venue.resolution(parsed(venue, {**MARKET, "outcomes": '["No", "Yes"]'}))
+    assert ending is not None
+    assert ending.outcome == outcome
+
+
 def test_search_reads_all_pages_open_and_closed(venue: Polymarket, httpserver: HTTPServer) -> None:
     def page(market: dict[str, Any], *, more: bool) -> dict[str, Any]:
         return {"events": [{"slug": "e", "markets": [market]}], "pagination": {"hasMore": more, "totalResults": 3}}
