@@ -2,6 +2,9 @@
 
 Of several forecasts that one rung published of one question at one origin by one date the first counts; the others are
 reissues, listed and not scored. So is a question that was worded anew for the same origin: the first wording counts.
+
+An issue recorded after an event had settled one of its questions in public was no forecast of it. It is left out whole:
+without those rows alone, the questions of that origin that nothing had settled would be scored.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +21,7 @@ from forecast.ledger.database import exists
 from forecast.ledger.records import DATA
 from forecast.ledger.resolution import Finding, by_instance, resolution_of
 
-STATES = ("open", "settled", "disputed", "void", "closed")
+STATES = ("open", "settled", "disputed", "void", "closed", "overtaken")
 COLUMNS = (
     "label",
     "forecaster",
@@ -49,7 +52,8 @@ class Published:
     table
         ``COLUMNS`` and ``cluster``, one row a forecast that counts. ``outcome`` is 1 or 0 where ``state`` is
         ``settled``, else missing: ``open``, ``void``, ``disputed`` (resolutions with unlike outcomes), ``closed``
-        (decided on the day of its origin or before, so that it was no forecast).
+        (decided on the day of its origin or before, so that it was no forecast), ``overtaken`` (of an issue recorded
+        when one of its questions had been settled in public since its origin).
     disputes
         The disputed forecasts under each resolution they have, in order: the same columns and ``reading``, 0 for the
         first resolution; ``outcome`` is missing where that is void, or decided it by the day of the origin.
@@ -66,6 +70,14 @@ class Published:
     reissues: list[dict[str, Any]]
     late: int
     unrecorded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Issued:
+    """A forecast and when it was recorded, which all forecasts of an issue share."""
+
+    forecast: Forecast
+    at: datetime
 
 
 def read_published(
@@ -99,22 +111,24 @@ def read_published(
         raise LedgerError(message)
     limit = known_at or datetime.max.replace(tzinfo=UTC)
     entries = [e for e in read_entries(ledger) if _known_from(e.record) <= limit]
-    records = [r for r in (e.record for e in entries if e.kind == "forecast") if isinstance(r, Forecast)]
-    mine = [r for r in records if r.case == case]
-    counted, reissues = _first_of_each(r for r in mine if r.label == "published")
+    records = [(e.record, datetime.fromisoformat(e.recorded_at)) for e in entries if e.kind == "forecast"]
+    mine = [_Issued(r, at) for r, at in records if isinstance(r, Forecast) and r.case == case]
+    firsts, reissues = _first_of_each(i for i in mine if i.forecast.label == "published")
+    counted = [i.forecast for i in firsts]
     recorded = by_instance(entries)
     found = _found(counted, recorded, decide, limit)
     settled = recorded | found
-    table = _framed([_row(f, settled.get(f.instance, ())) for f in counted])
+    overtaken = _overtaken(firsts, settled)
+    table = _framed([_row(i.forecast, settled.get(i.forecast.instance, ()), i.at in overtaken) for i in firsts])
     disputed = [f for f, state in zip(counted, table["state"], strict=True) if state == "disputed"]
     readings = [
         _read(f, resolution) | {"reading": number}
         for f in disputed
         for number, resolution in enumerate(settled[f.instance])
     ]
-    late = sum(r.label != "published" for r in mine)
+    late = sum(i.forecast.label != "published" for i in mine)
     unrecorded = sum(f.instance in found for f in counted)
-    return Published(table, _framed(readings, "reading"), [_reissue(f) for f in reissues], late, unrecorded)
+    return Published(table, _framed(readings, "reading"), [_reissue(i.forecast) for i in reissues], late, unrecorded)
 
 
 def _found(
@@ -134,23 +148,36 @@ def _known_from(record: Forecast | Resolution) -> datetime:
     return record.issued_at if isinstance(record, Forecast) else record.public_at
 
 
-def _first_of_each(forecasts: Iterable[Forecast]) -> tuple[list[Forecast], list[Forecast]]:
+def _overtaken(issued: Iterable[_Issued], settled: Mapping[Instance, tuple[Resolution, ...]]) -> set[datetime]:
+    """Find the issues in which something had been settled in public between their origin and their recording."""
+    return {
+        i.at
+        for i in issued
+        for r in settled.get(i.forecast.instance, ())
+        if r.outcome != "void" and r.public_at <= i.at and not _was_closed(i.forecast, r)
+    }
+
+
+def _first_of_each(issued: Iterable[_Issued]) -> tuple[list[_Issued], list[_Issued]]:
     """Tell the forecasts that count from reissues."""
     wordings: dict[tuple[Any, ...], str] = {}
-    first: dict[tuple[Any, ...], Forecast] = {}
+    first: dict[tuple[Any, ...], _Issued] = {}
     reissues = []
-    for forecast in forecasts:
+    for one in issued:
+        forecast = one.forecast
         asked = (forecast.question, forecast.by, forecast.origin)
         worded = wordings.setdefault(asked, forecast.wording) == forecast.wording
         if not worded or (*asked, forecast.rung) in first:
-            reissues.append(forecast)
+            reissues.append(one)
         else:
-            first[*asked, forecast.rung] = forecast
+            first[*asked, forecast.rung] = one
     return list(first.values()), reissues
 
 
-def _row(forecast: Forecast, found: tuple[Resolution, ...]) -> dict[str, Any]:
+def _row(forecast: Forecast, found: tuple[Resolution, ...], overtaken: bool) -> dict[str, Any]:  # noqa: FBT001 - a fact
     outcomes = {r.outcome for r in found}
+    if overtaken:
+        return _read(forecast, None) | {"state": "overtaken"}
     if not found:
         return _read(forecast, None) | {"state": "open"}
     if len(outcomes) > 1:

@@ -8,8 +8,8 @@ from forecast.evaluation.resampling import LEAST_CLUSTERS
 
 MEANING = {
     "published": (
-        "Published: recorded in the ledger within a week of its as-of time and before its question closed. Nobody "
-        "could know the outcome."
+        "Published: recorded in the ledger within a week of its as-of time, before its question closed, and before "
+        "anything asked with it had been settled in public. Nobody could know the outcome."
     ),
     "reconstructed": (
         "Reconstructed: made afterwards by a backtest from what was public at each as-of time. The model, its priors "

@@ -21,7 +21,7 @@ from forecast.evaluation.due import Reach, due, stopped
 from forecast.evaluation.hierarchical import SCALES, hierarchical_difference
 from forecast.evaluation.outcomes import FIRST
 from forecast.evaluation.passage import crps_curve
-from forecast.evaluation.published import Published
+from forecast.evaluation.published import STATES, Published
 from forecast.evaluation.reading import MEANING, readings
 from forecast.evaluation.reconstructed import Tables, scorable
 from forecast.evaluation.resampling import INTERVAL, bootstrap_means, design_effect, interval
@@ -378,7 +378,7 @@ def _passage(row: tuple[str, str, float, pd.DataFrame], scored: list[Any]) -> di
 
 def _counts(published: Published) -> dict[str, Any]:
     states = published.table["state"].value_counts()
-    counts = {state: int(states.get(state, 0)) for state in ("open", "settled", "disputed", "void", "closed")}
+    counts = {state: int(states.get(state, 0)) for state in STATES}
     decided = counts["settled"] + counts["disputed"] + counts["void"]
     return {
         "forecasts": len(published.table),

@@ -15,7 +15,7 @@ from forecast.evaluation.due import Reach
 from forecast.evaluation.published import read_published
 from forecast.evaluation.reconstructed import read_tables
 from forecast.evaluation.record import short_record, track_record
-from forecast.ledger import Forecast, Ledger, open_ledger, read_entries
+from forecast.ledger import Forecast, Ledger, append, open_ledger, read_entries
 from forecast.ledger.resolution import Finding
 from tests.evaluation.records import CASE, MADE_AT, START, backtest_tables, issued, record, settled, write_tables
 from tests.ledger.conftest import tamper
@@ -321,6 +321,30 @@ def test_what_was_decided_by_the_day_of_its_origin_is_not_scored(ledger: Ledger)
     record(ledger, stale, settled(stale, "yes", decided_on=stale.origin.date()))
     part = made(published=read_published(ledger, "tiny"))["published"]
     assert (part["counts"]["closed"], part["overall"]) == (1, [])
+
+
+def test_an_issue_recorded_after_an_event_had_settled_one_of_its_questions_is_left_out(ledger: Ledger) -> None:
+    """Strikes of the day after the origin, public that day: of two issues the one recorded before them is scored."""
+    origin = issued(0, 0.5).origin
+    strikes = {"decided_on": origin.date() + timedelta(days=1), "public_at": origin + timedelta(days=1)}
+    asked = {"question": "escalation", "event": "escalation"}
+    prompt = [issued(0, 0.4), issued(0, 0.3, **asked)]
+    late = [f.model_copy(update={"rung": "R1", "probability": 0.9}) for f in prompt]
+    append(ledger, prompt, now=origin + timedelta(hours=8))
+    append(ledger, late, now=origin + timedelta(days=6))  # whatever it says of when it was issued
+    record(ledger, settled(prompt[1], "yes", **strikes), settled(prompt[0], "no"))
+    part = made(published=read_published(ledger, "tiny"))["published"]
+    assert [(row["forecaster"], row["n"]) for row in part["overall"]] == [("R0", 2)]
+    assert (part["counts"]["overtaken"], part["counts"]["settled"]) == (2, 2)
+
+
+def test_an_event_on_the_day_of_the_origin_overtakes_nothing(ledger: Ledger) -> None:
+    stale, other = issued(0, 0.99), issued(0, 0.3, question="escalation", event="escalation")
+    append(ledger, [stale, other], now=stale.issued_at)
+    told = {"decided_on": stale.origin.date(), "public_at": stale.origin, "settled_by": (), "who": "Ada"}
+    record(ledger, settled(stale, "yes", **told), settled(other, "no"))
+    counts = made(published=read_published(ledger, "tiny"))["published"]["counts"]
+    assert (counts["closed"], counts["settled"], counts["overtaken"]) == (1, 1, 0)
 
 
 def test_what_a_person_settles_is_an_event_of_its_day(ledger: Ledger) -> None:
