@@ -99,19 +99,25 @@ def _search(arguments: argparse.Namespace) -> int:
 
     names = tuple(dict.fromkeys(arguments.venue or DEFAULT))
     found: list[Contract] = []
-    failures = []
+    failures: list[str] = []
+    read = 0
     for name in names:
         try:
-            found += open_venue(name).search(arguments.text)
+            searched = open_venue(name).search(arguments.text)
         except VenueError as error:
             if len(names) == 1:
                 raise
             failures.append(str(error))
-            progress(str(error))
+            continue
+        found += searched.contracts
+        failures += searched.failures
+        read += 1
+    for line in failures:
+        progress(line)
     lines = [f"{c.venue} {c.id}: {c.title}{_ended(c)}" for c in found]
     data = {"contracts": [_contract_data(c, None) for c in found], "failures": failures}
     show(data, [*lines, f"{len(found)} contracts"], arguments.json)
-    return _code(failures, done=len(names) - len(failures))
+    return _code(failures, done=read)
 
 
 def _show_one(arguments: argparse.Namespace) -> int:

@@ -17,7 +17,18 @@ from forecast.errors import VenueError
 from forecast.markets.deadline import read_deadline
 from forecast.markets.fields import SHAPE, Price, Seconds, Stamp
 from forecast.markets.http import Client, Keep, Params, listed, parse, segment
-from forecast.markets.venue import Contract, Fees, PricePoint, Quote, Raw, Resolution, middle, resolution_of
+from forecast.markets.venue import (
+    Contract,
+    Fees,
+    Found,
+    PricePoint,
+    Quote,
+    Raw,
+    Resolution,
+    found_in,
+    middle,
+    resolution_of,
+)
 
 _BASE = "https://external-api.kalshi.com/trade-api/v2"
 _FEES = Fees(Decimal("0.07"))
@@ -92,7 +103,7 @@ class Kalshi:
         self._base = base
         self.client = Client(self.name, per_second=10, keep=keep)
 
-    def search(self, text: str) -> list[Contract]:
+    def search(self, text: str) -> Found:
         """Return the contracts of every series whose title or ticker holds all words of ``text``.
 
         The venue has no search: this reads its list of series, then the events of those that fit.
@@ -104,7 +115,8 @@ class Kalshi:
             for s in listed(answer, "series", venue=Kalshi.name, url=raw.url)
         ]
         fitting = [s.ticker for s in every if all(w in f"{s.title} {s.ticker}".lower() for w in words)]
-        return [contract for ticker in fitting for contract in self._series(ticker)]
+        markets = (market for ticker in fitting for market in self._series(ticker))
+        return found_in(markets, contract_of)
 
     def event(self, ticker: str) -> list[Contract]:
         """Return every live market of an event, such as the legs of a ladder; those of long ago have moved on."""
@@ -147,12 +159,12 @@ class Kalshi:
             raise VenueError(self.name, raw.url, "field 'market': missing; the venue may have renamed it")
         return answer["market"], raw
 
-    def _series(self, ticker: str) -> Iterator[Contract]:
+    def _series(self, ticker: str) -> Iterator[tuple[object, Raw]]:
         first: Params = {"series_ticker": ticker, "with_nested_markets": "true", "limit": 200}
         for page, raw in self.client.pages(f"{self._base}/events", first, _next_page):
             for event in listed(page, "events", venue=Kalshi.name, url=raw.url):
                 for market in listed(event, "markets", venue=Kalshi.name, url=raw.url):
-                    yield contract_of(market, raw)
+                    yield market, raw
 
     def _window(self, contract: Contract, opens: datetime, closes: datetime) -> list[PricePoint]:
         asked: Params = {

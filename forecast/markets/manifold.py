@@ -15,7 +15,7 @@ from forecast.errors import VenueError
 from forecast.markets.deadline import read_deadline
 from forecast.markets.fields import SHAPE, Milliseconds, Price
 from forecast.markets.http import Client, Keep, Params, parse, segment
-from forecast.markets.venue import Contract, Fees, PricePoint, Quote, Raw, Resolution, resolution_of
+from forecast.markets.venue import Contract, Fees, Found, PricePoint, Quote, Raw, Resolution, found_in, resolution_of
 
 _BASE = "https://api.manifold.markets/v0"
 _PAGE = 1000
@@ -82,13 +82,12 @@ class Manifold:
         self._base = base
         self.client = Client(self.name, per_second=8, keep=keep)
 
-    def search(self, text: str) -> list[Contract]:
+    def search(self, text: str) -> Found:
         """Return the yes-or-no markets that the venue's search finds; their rules come only with :meth:`contract`."""
-        url, found = f"{self._base}/search-markets", []
+        url = f"{self._base}/search-markets"
         first: Params = {"term": text, "contractType": "BINARY", "filter": "all", "limit": 100, "offset": 0}
-        for page, raw in self.client.pages(url, first, _next_offset):
-            found += [contract_of(row, raw) for row in _rows(page, raw.url)]
-        return found
+        rows = ((row, raw) for page, raw in self.client.pages(url, first, _next_offset) for row in _rows(page, raw.url))
+        return found_in(rows, contract_of)
 
     def contract(self, contract_id: str) -> Contract:
         """Return a market by its id, or one answer of it."""

@@ -17,7 +17,7 @@ from forecast.errors import VenueError
 from forecast.markets.deadline import read_deadline
 from forecast.markets.fields import SHAPE, Price, Seconds, Stamp
 from forecast.markets.http import Client, Keep, Params, listed, parse, segment
-from forecast.markets.venue import Contract, Fees, PricePoint, Quote, Raw, Resolution, resolution_of
+from forecast.markets.venue import Contract, Fees, Found, PricePoint, Quote, Raw, Resolution, found_in, resolution_of
 
 TOKEN = "METACULUS_TOKEN"  # noqa: S105 - the name of the variable, not a token
 _BASE = "https://www.metaculus.com/api"
@@ -107,16 +107,15 @@ class Metaculus:
         self._base = base
         self.client = Client(self.name, per_second=0.3, headers={"Authorization": f"Token {token}"}, keep=keep)
 
-    def search(self, text: str) -> list[Contract]:
+    def search(self, text: str) -> Found:
         """Return the yes-or-no questions that the venue's search finds."""
         first: Params = {"search": text, "forecast_type": "binary", "with_cp": "true", "limit": 100, "offset": 0}
-        found = []
-        for page, raw in self.client.pages(f"{self._base}/posts/", first, _next_offset):
-            for row in listed(page, "results", venue=self.name, url=raw.url):
-                post = parse(Post, row, venue=self.name, url=raw.url)
-                if post.question is not None:
-                    found.append(contract_of(row, raw, str(post.id)))
-        return found
+        rows = (
+            (row, raw)
+            for page, raw in self.client.pages(f"{self._base}/posts/", first, _next_offset)
+            for row in listed(page, "results", venue=self.name, url=raw.url)
+        )
+        return found_in(rows, _searched)
 
     def contract(self, contract_id: str) -> Contract:
         """Return the contract of a post, of a question in its group, or of an option."""
@@ -139,6 +138,12 @@ class Metaculus:
 
     def _post(self, contract_id: str) -> tuple[object, Raw]:
         return self.client.json(f"{self._base}/posts/{segment(contract_id.split('#', maxsplit=1)[0])}/")
+
+
+def _searched(row: object, raw: Raw) -> Contract | None:
+    """Return the contract in a post that was found; None if it asks no question of its own."""
+    post = parse(Post, row, venue=Metaculus.name, url=raw.url)
+    return contract_of(row, raw, str(post.id)) if post.question is not None else None
 
 
 def contract_of(post: object, raw: Raw, contract_id: str) -> Contract:

@@ -6,6 +6,7 @@ the end date is not the deadline; a bar of the history is known when it ends.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from forecast.errors import VenueError
 from forecast.markets.deadline import read_deadline
 from forecast.markets.fields import SHAPE, Milliseconds, Packed, Price, Seconds, Stamp
 from forecast.markets.http import Client, Keep, Params, listed, parse, segment
-from forecast.markets.venue import Contract, Fees, PricePoint, Quote, Raw, Resolution, resolution_of
+from forecast.markets.venue import Contract, Fees, Found, PricePoint, Quote, Raw, Resolution, found_in, resolution_of
 
 _GAMMA = "https://gamma-api.polymarket.com"
 _CLOB = "https://clob.polymarket.com"
@@ -65,7 +66,7 @@ class GammaEvent(BaseModel):
     model_config = SHAPE
     slug: str
     description: str = ""
-    markets: tuple[GammaMarket, ...] = ()
+    markets: tuple[Any, ...] = ()  # each a market, and read by itself
 
 
 class BookLevel(BaseModel):
@@ -113,17 +114,16 @@ class Polymarket:
         self._gamma, self._clob, self._data = gamma, clob, data
         self.client = Client(self.name, per_second=10, keep=keep)
 
-    def search(self, text: str) -> list[Contract]:
+    def search(self, text: str) -> Found:
         """Return the contracts of every event that the venue's search finds, open and closed."""
-        url, found = f"{self._gamma}/public-search", []
         first: Params = {"q": text, "keep_closed_markets": 1, "limit_per_type": 50, "page": 1}
-        for page, raw in self.client.pages(url, first, _next_search_page):
-            found += [
-                c
-                for event in listed(page, "events", venue=Polymarket.name, url=raw.url)
-                for c in self.contracts_of(event, raw)
-            ]
-        return found
+        legs = (
+            (leg, raw)
+            for page, raw in self.client.pages(f"{self._gamma}/public-search", first, _next_search_page)
+            for event in listed(page, "events", venue=Polymarket.name, url=raw.url)
+            for leg in _legs(event, raw)
+        )
+        return found_in(legs, self._leg)
 
     def event(self, slug: str) -> list[Contract]:
         """Return every market of an event, such as the legs of a ladder, whether still open or closed."""
@@ -180,9 +180,7 @@ class Polymarket:
 
     def contracts_of(self, event: object, raw: Raw) -> list[Contract]:
         """Return the yes-or-no contracts of an event as Gamma gives it, without its empty places."""
-        parsed = parse(GammaEvent, event, venue=self.name, url=raw.url)
-        real = [market for market in parsed.markets if market.active and _yes_or_no(market)]
-        return [self._contract(market, market.description or parsed.description, raw) for market in real]
+        return [contract for leg in _legs(event, raw) if (contract := self._leg(leg, raw)) is not None]
 
     def _market(self, contract_id: str) -> tuple[GammaMarket, Raw]:
         if not contract_id.startswith("0x"):
@@ -194,6 +192,12 @@ class Polymarket:
             for market in listed(page, "markets", venue=Polymarket.name, url=raw.url):
                 return parse(GammaMarket, market, venue=self.name, url=raw.url), raw
         raise VenueError(self.name, url, f"no market with the condition id {contract_id}: unknown or purged")
+
+    def _leg(self, leg: "_Leg", raw: Raw) -> Contract | None:
+        """Return the contract in a market of an event; None if it is an empty place or not yes or no."""
+        market = parse(GammaMarket, leg.market, venue=self.name, url=raw.url)
+        real = market.active and _yes_or_no(market)
+        return self._contract(market, market.description or leg.rules, raw) if real else None
 
     def _contract(self, market: GammaMarket, rules: str, raw: Raw) -> Contract:
         yes = self._yes(market, raw.url)
@@ -234,6 +238,19 @@ class Polymarket:
         }
         for page, raw in self.client.pages(f"{self._data}/v2/prices-history", params, _next_data_page):
             yield from points_of(page, raw)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    """A market of an event, not yet read, and the rules of the event, which are its own if it has none."""
+
+    market: object
+    rules: str
+
+
+def _legs(event: object, raw: Raw) -> list[_Leg]:
+    parsed = parse(GammaEvent, event, venue=Polymarket.name, url=raw.url)
+    return [_Leg(market, parsed.description) for market in parsed.markets]
 
 
 def quote_of(contract_id: str, book: object, raw: Raw, market: GammaMarket | None = None) -> Quote:

@@ -5,11 +5,13 @@ on is None: never 0, never 1.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Protocol
+
+from forecast.errors import VenueError
 
 Outcome = Literal["yes", "no", "scalar", "void"]
 
@@ -194,12 +196,49 @@ def known_points(points: Iterable[PricePoint], *, when: datetime) -> list[PriceP
     return sorted((p for p in points if p.known_at <= when), key=lambda p: (p.time, p.known_at))
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found, and a line for every item of it that could not be read."""
+
+    contracts: tuple[Contract, ...]
+    failures: tuple[str, ...] = ()
+
+
+def found_in[Item](items: Iterable[tuple[Item, Raw]], read: Callable[[Item, Raw], Contract | None]) -> Found:
+    """Read the items of a search, each with the answer it stands in, and put those aside that cannot be read.
+
+    Parameters
+    ----------
+    items
+        As they come; the pages they stand on are asked for in passing.
+    read
+        Gives the contract in an item; None if it is none that is meant.
+
+    Raises
+    ------
+    VenueError
+        The listing itself fails, or nothing in it can be read.
+    """
+    contracts: list[Contract] = []
+    failures: list[VenueError] = []
+    for item, raw in items:
+        try:
+            contract = read(item, raw)
+        except VenueError as error:
+            failures.append(error)
+        else:
+            contracts += [contract] if contract is not None else []
+    if failures and not contracts:
+        raise failures[0]
+    return Found(tuple(contracts), tuple(map(str, failures)))
+
+
 class Venue(Protocol):
     """A venue that can be read. Nothing here trades, and nothing asks for a key that could."""
 
     name: str
 
-    def search(self, text: str) -> list[Contract]:
+    def search(self, text: str) -> Found:
         """Return the contracts whose words fit, open ones and closed ones."""
 
     def contract(self, contract_id: str) -> Contract:

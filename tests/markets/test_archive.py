@@ -18,7 +18,7 @@ from forecast.markets import pull as pulling
 from forecast.markets.archive import ANSWERS, METADATA, RULES, SNAPSHOTS, Snapshot, body_of, keep
 from forecast.markets.http import Client
 from forecast.markets.pull import pull
-from forecast.markets.venue import Contract, Fees, Quote, Raw
+from forecast.markets.venue import Contract, Fees, Found, Quote, Raw
 
 AT = datetime(2026, 10, 6, 16, 10, 53, tzinfo=UTC)
 CONTRACT = Contract(
@@ -184,6 +184,20 @@ def test_a_contract_is_shown_where_its_quote_fails(
         shown = capsys.readouterr()
         assert ("Pays." in shown.out) is (name != "GONE")
         assert len(shown.err.splitlines()) == (name != "GOOD")
+
+
+def test_a_search_says_what_could_not_be_read_with_the_status_of_a_part(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Searched:
+        def search(self, _: str) -> Found:
+            return Found((CONTRACT,), ("kalshi: one market has no rules",))
+
+    monkeypatch.setattr("forecast.markets.venues.open_venue", lambda _: Searched())
+    assert main(["markets", "search", "pact", "--venue", "kalshi"]) == 7
+    shown = capsys.readouterr()
+    assert "kalshi PACT: A pact?" in shown.out
+    assert "kalshi: one market has no rules" in shown.err
 
 
 def test_an_unknown_venue_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

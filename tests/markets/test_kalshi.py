@@ -194,8 +194,16 @@ def test_search_scans_series_and_reads_every_page_of_their_events(venue: Kalshi,
 
     pages = {"": page("A", "x"), "x": {"events": [], "cursor": "y"}, "y": page("B", "")}
     plays_by(httpserver, "/events", "cursor", pages)
-    assert [c.id for c in venue.search("valley agreement")] == ["A", "B"]
-    assert [c.id for c in venue.search("snow")] == []
+    assert [c.id for c in venue.search("valley agreement").contracts] == ["A", "B"]
+    assert [c.id for c in venue.search("snow").contracts] == []
+
+
+def test_a_market_that_cannot_be_read_is_named_and_the_others_are_found(venue: Kalshi, httpserver: HTTPServer) -> None:
+    plays(httpserver, "/series", {"series": [{"ticker": "KXVALLEY", "title": "Valley"}]})
+    plays(httpserver, "/events", {"events": [{"markets": [without(MARKET, "rules_primary"), MARKET]}], "cursor": ""})
+    found = venue.search("valley")
+    assert [c.id for c in found.contracts] == [MARKET["ticker"]]
+    assert ["field 'rules_primary'" in line for line in found.failures] == [True]
 
 
 def test_the_legs_of_an_event_come_together(venue: Kalshi, httpserver: HTTPServer) -> None:

@@ -151,7 +151,16 @@ def test_search_reads_three_pages(venue: Manifold, httpserver: HTTPServer) -> No
         return [{**MARKET, "id": f"m{first + i}"} for i in range(n)]
 
     plays_by(httpserver, "/search-markets", "offset", {"0": page(0, 100), "100": page(100, 100), "200": page(200, 3)})
-    assert len({c.id for c in venue.search("valley")}) == 203
+    assert len({c.id for c in venue.search("valley").contracts}) == 203
+
+
+def test_a_market_that_cannot_be_read_is_named_and_the_others_are_found(
+    venue: Manifold, httpserver: HTTPServer
+) -> None:
+    plays(httpserver, "/search-markets", [{**MARKET, "closeTime": -(10**15)}, {**MARKET, "id": "m2"}])
+    found = venue.search("valley")
+    assert [c.id for c in found.contracts] == ["m2"]
+    assert ["field 'closeTime'" in line for line in found.failures] == [True]
 
 
 def test_an_object_where_a_list_belongs_is_refused(venue: Manifold, httpserver: HTTPServer) -> None:

@@ -155,7 +155,7 @@ def test_search_follows_its_pages(venue: Metaculus, httpserver: HTTPServer, monk
 
     pages = {"0": page(1, more=True), "100": page(2, more=True), "200": page(3, more=False)}
     plays_by(httpserver, "/posts/", "offset", pages)
-    assert [c.id for c in venue.search("valley")] == ["1", "2", "3"]
+    assert [c.id for c in venue.search("valley").contracts] == ["1", "2", "3"]
 
 
 def test_history_is_cut_to_what_was_asked(venue: Metaculus, httpserver: HTTPServer) -> None:

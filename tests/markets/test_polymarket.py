@@ -264,5 +264,24 @@ def test_search_reads_all_pages_open_and_closed(venue: Polymarket, httpserver: H
 
     pages = {"1": page(MARKET, more=True), "2": page({**MARKET, "conditionId": "0xdef"}, more=True)}
     plays_by(httpserver, "/public-search", "page", pages | {"3": page({**CLOSED, "conditionId": "0xfff"}, more=False)})
-    assert [c.id for c in venue.search("valley")] == ["0xabc", "0xdef", "0xfff"]
+    assert [c.id for c in venue.search("valley").contracts] == ["0xabc", "0xdef", "0xfff"]
     assert httpserver.log[0][0].args["keep_closed_markets"] == "1"
+
+
+def test_a_market_that_cannot_be_read_is_named_and_the_others_are_found(
+    venue: Polymarket, httpserver: HTTPServer
+) -> None:
+    bad = [without(MARKET, "outcomePrices"), without(MARKET, "question")]
+    events = [{"slug": "e", "markets": [bad[0], MARKET]}, {"slug": "f", "markets": [bad[1], CLOSED]}]
+    plays(httpserver, "/public-search", {"events": events})
+    found = venue.search("valley")
+    assert len(found.contracts) == 2
+    first, second = found.failures
+    assert "accord-before-2027: field 'outcomePrices'" in first
+    assert "field 'question'" in second
+
+
+def test_a_search_of_which_nothing_can_be_read_fails(venue: Polymarket, httpserver: HTTPServer) -> None:
+    plays(httpserver, "/public-search", {"events": [{"slug": "e", "markets": [without(MARKET, "question")]}]})
+    with pytest.raises(VenueError, match="field 'question'"):
+        venue.search("valley")
