@@ -111,9 +111,9 @@ def _line(entry: "Entry") -> str:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from forecast.ledger import existing_ledger, verify
+    from forecast.ledger import damaged_ledger, verify
 
-    ledger = existing_ledger(arguments.db)
+    ledger = damaged_ledger(arguments.db)
     if arguments.head is not None and not re.fullmatch("[0-9a-f]{64}", arguments.head):
         message = f"--head {arguments.head}: not a whole head, which has 64 hexadecimal digits (outlook.json has it)"
         raise LedgerError(message)

@@ -2,7 +2,16 @@
 
 from forecast.ledger.chain import Entry, Head, Problem, Verification
 from forecast.ledger.database import Ledger
-from forecast.ledger.ledger import Appended, append, existing_ledger, head_of, open_ledger, read_entries, verify
+from forecast.ledger.ledger import (
+    Appended,
+    append,
+    damaged_ledger,
+    existing_ledger,
+    head_of,
+    open_ledger,
+    read_entries,
+    verify,
+)
 from forecast.ledger.records import Forecast, Instance, Resolution
 
 __all__ = [
@@ -16,6 +25,7 @@ __all__ = [
     "Resolution",
     "Verification",
     "append",
+    "damaged_ledger",
     "existing_ledger",
     "head_of",
     "open_ledger",

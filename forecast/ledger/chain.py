@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from forecast.errors import LedgerError
 from forecast.ledger.records import KINDS, Record
 
 VERSION = 1
@@ -43,8 +44,12 @@ class Entry:
 
     @property
     def record(self) -> Record:
-        """The forecast or resolution that is recorded."""
-        return KINDS[self.kind].model_validate_json(self.payload)
+        """The forecast or resolution that is recorded; LedgerError if it can be none, as after tampering."""
+        try:
+            return KINDS[self.kind].model_validate_json(self.payload)
+        except (KeyError, ValueError):
+            message = f"ledger, entry {self.seq} ({self.about}): cannot be read; run `forecast ledger verify`"
+            raise LedgerError(message) from None
 
     @property
     def about(self) -> str:
@@ -54,8 +59,12 @@ class Entry:
             origin = str(content["origin"])[:10]
             what = f"{content['case']} {content['question']} by {content['by']} as of {origin}"
         except (ValueError, TypeError, KeyError):
-            return f"{self.kind}, unreadable"
-        return f"{self.kind} of {what}"
+            return _printable(f"{self.kind}, unreadable")
+        return _printable(f"{self.kind} of {what}")
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,7 @@ def hash_of(entry: Entry) -> str:
     """SHA-256 of an entry's lines, whatever hash it carries."""
     e = entry
     text = f"{e.version}\n{e.seq}\n{e.kind}\n{e.recorded_at}\n{e.key}\n{e.previous}\n{e.payload}\n"
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 def link(head: Head, items: Iterable[tuple[str, str, str]], *, recorded_at: str) -> Iterator[Entry]:

@@ -173,6 +173,7 @@ def _make_tables(connection: sa.Connection) -> None:
 
 def _prepare_sqlite(raw: Any, _record: object) -> None:
     raw.isolation_level = None  # transactions are begun below
+    raw.text_factory = _text
     cursor = raw.cursor()
     try:
         cursor.execute("PRAGMA synchronous = FULL")  # a commit outlives a loss of power
@@ -180,6 +181,11 @@ def _prepare_sqlite(raw: Any, _record: object) -> None:
             cursor.execute("PRAGMA journal_mode = WAL")
     finally:
         cursor.close()
+
+
+def _text(stored: bytes) -> str:
+    """Read text that somebody may have replaced by other bytes: a check must be able to name the entry."""
+    return stored.decode(errors="surrogateescape")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -48,7 +48,19 @@ def open_ledger(url: str | None = None) -> Ledger:
 
 def existing_ledger(url: str | None = None) -> Ledger:
     """Open a ledger that must be there; LedgerError if it is not."""
-    ledger = open_ledger(url)
+    return _there(open_ledger(url))
+
+
+def damaged_ledger(url: str | None = None) -> Ledger:
+    """Open a ledger that must be there and may lack a table or its head, for :func:`verify` to say so."""
+    ledger = _there(connect(workspace_url(url)))
+    with reading(ledger) as connection:
+        if head := _read_head(connection):
+            _check_version(ledger, head)
+    return ledger
+
+
+def _there(ledger: Ledger) -> Ledger:
     if not exists(ledger):
         message = f"{ledger.place}: no ledger there; `forecast run` makes one, --db names another database"
         raise LedgerError(message)
@@ -146,13 +158,17 @@ def _stored_head(ledger: Ledger, connection: sa.Connection) -> Head:
     if head is None or not has(connection, LEDGER):
         message = f"{ledger.place}: a table of the ledger, or its head, is gone; run `forecast ledger verify`"
         raise LedgerError(message)
+    _check_version(ledger, head)
+    return head
+
+
+def _check_version(ledger: Ledger, head: Head) -> None:
     if head.version > VERSION:
         message = (
             f"{ledger.place}: a ledger of version {head.version}, and this program knows versions up to {VERSION}; "
             "update it"
         )
         raise LedgerError(message)
-    return head
 
 
 def sound_head(ledger: Ledger, connection: sa.Connection) -> Head:

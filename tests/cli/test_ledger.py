@@ -64,6 +64,46 @@ def test_verify_says_what_is_wrong_and_fails(capsys: pytest.CaptureFixture[str],
     assert (found["verified"], found["problems"][0]["seq"]) == (False, 3)
 
 
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("DELETE FROM ledger_head", "head (last is entry 3, forecast of freedonia-sylvania war"),
+        ("DROP TABLE ledger_head", "head (last is entry 3, forecast of freedonia-sylvania war"),
+        ("DROP TABLE ledger", "entry 1 (the ledger is empty): cut short"),
+        ("UPDATE ledger SET payload = '{}' WHERE seq = 2", "entry 2 (forecast, unreadable): changed"),
+        ("UPDATE ledger SET payload = CAST(x'ff' AS TEXT) WHERE seq = 2", "entry 2 (forecast, unreadable): changed"),
+        ("UPDATE ledger SET kind = CAST(x'ff' AS TEXT) WHERE seq = 2", "entry 2 (\\udcff of freedonia-sylvania pact"),
+    ],
+)
+def test_verify_names_what_is_damaged_whatever_that_is(
+    capsys: pytest.CaptureFixture[str], filled: Ledger, url: str, statement: str, said: str
+) -> None:
+    tamper(filled, statement)
+    assert main(["ledger", "verify", "--db", url, "--json"]) == BROKEN
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert not json.loads(shown.out)["verified"]
+    shown.out.encode()  # it can be printed
+
+
+@pytest.mark.parametrize("damaged", ["payload = '{}'", "kind = 'guess'", "payload = CAST(x'ff' AS TEXT)"])
+def test_an_entry_that_cannot_be_read_is_named(
+    capsys: pytest.CaptureFixture[str], filled: Ledger, url: str, damaged: str
+) -> None:
+    tamper(filled, f"UPDATE ledger SET {damaged} WHERE seq = 2")
+    for command in (["ledger", "show"], ["ledger", "show", "--open"]):
+        said = run(capsys, *command, "--db", url, code=INPUT)
+        assert "entry 2" in said
+        assert "run `forecast ledger verify`" in said
+
+
+def test_verify_leaves_a_newer_version_to_a_newer_program(
+    capsys: pytest.CaptureFixture[str], filled: Ledger, url: str
+) -> None:
+    tamper(filled, "UPDATE ledger_head SET version = 2")
+    assert "a ledger of version 2" in run(capsys, "ledger", "verify", "--db", url, code=INPUT)
+
+
 def test_export_and_import_go_round(
     capsys: pytest.CaptureFixture[str], filled: Ledger, url: str, tmp_path: Path
 ) -> None:
