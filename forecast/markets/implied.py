@@ -28,7 +28,7 @@ class Rules:
     widest
         A book wider than this is not believed to have a middle [probability].
     freshest
-        A last trade older than this is not believed.
+        A last trade that was older than this when the quote stood is not believed.
     """
 
     estimator: Literal["mid", "micro"] = "mid"
@@ -153,7 +153,7 @@ def _believed(quote: Quote, rules: Rules) -> tuple[Decimal | None, Method, str]:
     if quote.last is not None and quote.last_at is None:
         why += ", last trade undated"
     elif quote.last is not None and quote.last_at is not None:
-        fresh = quote.fetched_at - quote.last_at <= rules.freshest
+        fresh = (quote.time or quote.fetched_at) - quote.last_at <= rules.freshest
         inside = (bid is None or bid <= quote.last) and (ask is None or quote.last <= ask)
         if fresh and inside:
             return quote.last, "last", why

@@ -6,6 +6,7 @@ may be scalar; trading may go on after the deadline; candles of hours without a 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -77,6 +78,14 @@ class Trade(BaseModel):
     close: Price | None = Field(default=None, validation_alias=AliasChoices("close_dollars", "close"))
 
 
+class LastTrade(BaseModel):
+    """A trade of the exchange's list, which begins with the newest."""
+
+    model_config = SHAPE
+    price: Price = Field(alias="yes_price_dollars")
+    at: Stamp = Field(alias="created_time")
+
+
 class Level(BaseModel):
     """The close of a candle's bid or ask, which is always there."""
 
@@ -132,7 +141,19 @@ class Kalshi:
     def quote(self, contract: Contract) -> Quote:
         """Return best bid and ask for YES, a side only if somebody stands there."""
         market, raw = self._market(contract.id)
-        return quote_of(market, raw)
+        quote = quote_of(market, raw)
+        needs_trade = quote.spread is None and quote.last is not None and contract.resolution is None
+        return self._with_trade(quote) if needs_trade else quote
+
+    def _with_trade(self, quote: Quote) -> Quote:
+        """Return the quote with the time of its last trade, if the exchange tells one at that price."""
+        try:
+            answer, raw = self.client.json(f"{self._base}/markets/trades", {"ticker": quote.contract_id, "limit": 1})
+            rows = listed(answer, "trades", venue=Kalshi.name, url=raw.url)
+            trades = [parse(LastTrade, row, venue=Kalshi.name, url=raw.url) for row in rows[:1]]
+        except VenueError:
+            return quote  # without its time the trade is not believed, and the rest of the quote stands
+        return replace(quote, last_at=trades[0].at) if trades and trades[0].price == quote.last else quote
 
     def history(self, contract: Contract, *, start: datetime, end: datetime) -> list[PricePoint]:
         """Return hourly bids and asks; the price is their middle, or the last trade of the hour if a side is empty."""
@@ -206,7 +227,7 @@ def contract_of(market: object, raw: Raw) -> Contract:
 
 
 def quote_of(market: object, raw: Raw) -> Quote:
-    """Return the quote in a market. The exchange gives its trades no time here, and the book none at all."""
+    """Return the quote in a market. The exchange gives its last trade no time here, and the book none at all."""
     parsed = parse(Market, market, venue=Kalshi.name, url=raw.url)
     bid, ask = parsed.bid_size > 0, parsed.ask_size > 0
     return Quote(

@@ -66,7 +66,10 @@ class ContractRow(BaseModel):
 
 
 class QuoteRow(BaseModel):
-    """A line of ``quotes.csv``; ``published_at`` is from when it was public."""
+    """A line of ``quotes.csv``; ``published_at`` is from when it was public.
+
+    Where ``last`` is the only price, ``quoted_at`` is when that trade was; beside others the trade is undated.
+    """
 
     model_config = _STRICT
     venue: _Venue
@@ -229,6 +232,7 @@ def _resolution(row: ContractRow, line: int) -> Resolution | None:
 
 
 def _quote(row: QuoteRow) -> Quote:
+    traded = row.bid is None and row.ask is None and row.shown is None
     return Quote(
         venue=row.venue,
         contract_id=row.contract,
@@ -238,6 +242,7 @@ def _quote(row: QuoteRow) -> Quote:
         bid_size=row.bid_size,
         ask_size=row.ask_size,
         last=row.last,
+        last_at=row.quoted_at if traded else None,
         shown=row.shown,
         time=row.quoted_at,
         volume=row.volume,

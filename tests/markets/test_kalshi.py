@@ -168,6 +168,35 @@ def test_what_settled_long_ago_is_read_from_the_historical_tier(venue: Kalshi, h
     assert len(venue.history(contract, start=start, end=start + timedelta(days=30))) == 1
 
 
+ONE_SIDED = {**MARKET, "yes_ask_size_fp": "0", "yes_ask_dollars": "1.0000"}
+TRADE = {"ticker": MARKET["ticker"], "yes_price_dollars": "0.0300", "created_time": "2026-10-06T12:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("trades", "status", "at"),
+    [
+        ({"trades": [TRADE]}, 200, datetime(2026, 10, 6, 12, tzinfo=UTC)),
+        ({"trades": [{**TRADE, "yes_price_dollars": "0.0500"}]}, 200, None),  # not the trade that the market shows
+        ({"trades": []}, 200, None),
+        ({"trades": [without(TRADE, "created_time")]}, 200, None),
+        ({"error": "not here"}, 404, None),
+    ],
+)
+def test_the_last_trade_of_a_one_sided_book_is_dated_if_the_exchange_tells(
+    venue: Kalshi, httpserver: HTTPServer, trades: dict[str, Any], status: int, at: datetime | None
+) -> None:
+    plays(httpserver, f"/markets/{MARKET['ticker']}", {"market": ONE_SIDED})
+    plays(httpserver, "/markets/trades", trades, status=status)
+    quote = venue.quote(contract_of(ONE_SIDED, raw_of(ONE_SIDED)))
+    assert (quote.bid, quote.ask, quote.last, quote.last_at) == (Decimal("0.02"), None, Decimal("0.03"), at)
+
+
+def test_a_trade_is_asked_for_only_where_the_book_lacks_a_side(venue: Kalshi, httpserver: HTTPServer) -> None:
+    plays(httpserver, f"/markets/{MARKET['ticker']}", {"market": MARKET})
+    assert venue.quote(contract_of(MARKET, raw_of(MARKET))).last_at is None
+    assert len(httpserver.log) == 1
+
+
 def test_an_unknown_contract_is_a_clear_line(venue: Kalshi, httpserver: HTTPServer) -> None:
     plays(httpserver, "/markets/KXNONE", {"error": {"code": "not_found"}}, status=404)
     plays(httpserver, "/historical/markets/KXNONE", {"error": {"code": "not_found"}}, status=404)

@@ -9,6 +9,7 @@ import pytest
 from forecast.case import Case, load_case
 from forecast.case.loader import SHIPPED
 from forecast.errors import AsOfError, DataError
+from forecast.markets.implied import implied_probability
 from forecast.markets.mapping import FILE
 from forecast.markets.tables import (
     CONTRACTS,
@@ -36,6 +37,15 @@ def test_rows_become_the_same_data_as_a_venues_answers(market_case: MarketCase) 
     assert rain.resolution is None
     first = read_quotes(case)[0]
     assert (first.bid, first.ask, first.last, first.spread) == (Decimal("0.20"), Decimal("0.30"), None, Decimal("0.10"))
+
+
+def test_a_row_that_has_only_a_trade_is_priced_by_it(market_case: MarketCase) -> None:
+    trade = {"quoted_at": "2020-06-01T12:00:00Z", "published_at": "2020-06-05T12:00:00Z", "last": "0.41"}
+    beside = {**trade, "quoted_at": "2020-06-02T12:00:00Z", "ask": "0.50"}
+    alone, undated = quotes_as_of(market_case.write(quotes=[trade, beside]), "2020-12-31")
+    implied = implied_probability(alone)
+    assert (implied.probability, implied.method) == (0.41, "last")
+    assert implied_probability(undated).note == "one side missing, last trade undated"
 
 
 def test_a_quote_is_seen_from_its_publication_on(market_case: MarketCase) -> None:
