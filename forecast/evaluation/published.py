@@ -215,16 +215,17 @@ def _read(forecast: Forecast, resolution: Resolution | None) -> dict[str, Any]:
         "outcome": None if _was_closed(forecast, resolution) else _YES_NO.get(resolution.outcome),
         "decided_on": resolution.decided_on,
         "public_at": resolution.public_at,
-        "settled_by": ";".join(resolution.settled_by) or _unnamed(resolution),
+        "settled_by": ";".join(resolution.settled_by) or _unnamed(forecast, resolution),
         "who": resolution.who,
         "reason": resolution.reason,
     }
 
 
-def _unnamed(resolution: Resolution) -> str:
+def _unnamed(forecast: Forecast, resolution: Resolution) -> str:
     """Name the fact that decided a question whose resolution names none: a person's, or the passing of the deadline."""
-    quiet = resolution.outcome == "void" or (resolution.outcome == "no" and resolution.decided_on >= resolution.by)
-    return "" if quiet else f"fact of {resolution.decided_on}"
+    absent = "yes" if forecast.event == "neither" else "no"
+    quiet = resolution.outcome == absent and resolution.decided_on >= resolution.by
+    return "" if quiet or resolution.outcome == "void" else f"fact of {resolution.decided_on}"
 
 
 def _framed(rows: list[dict[str, Any]], *more: str) -> pd.DataFrame:

@@ -356,6 +356,19 @@ def test_what_a_person_settles_is_an_event_of_its_day(ledger: Ledger) -> None:
     assert set(found["cluster"]) == {f"event:fact of {day}"}
 
 
+def test_that_nothing_came_is_a_quiet_year_whoever_says_so(ledger: Ledger) -> None:
+    """One deadline after another passes with neither: a year of that is one piece of evidence."""
+    asked = [issued(k, 0.5, question="neither", event="neither") for k in range(3)]
+    no_deal = issued(0, 0.5)
+    told = {"settled_by": (), "who": "Ada"}
+    for f in asked:
+        record(ledger, f)
+    record(ledger, no_deal)
+    ends = [settled(f, "yes", **told, decided_on=f.by, public_at=f.deadline) for f in asked]
+    record(ledger, *ends, settled(no_deal, "no", **told))
+    assert set(read_published(ledger, "tiny").table["cluster"]) == {"quiet:2025"}
+
+
 @pytest.mark.parametrize("said", [(0.2, 0.5, 0.3), (0.205781, 0.376359, 0.417859)])  # the latter sum to 0.999999
 def test_what_comes_first_is_put_together_from_the_races(ledger: Ledger, said: tuple[float, ...]) -> None:
     asked = dict(zip(("escalation_before_deal", "neither", "deal_before_escalation"), said, strict=True))
