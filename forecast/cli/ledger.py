@@ -54,7 +54,11 @@ def add_resolve(commands: Any) -> None:
     )
     resolve.add_argument("--outcome", choices=("yes", "no", "void"), help="how it turned out")
     resolve.add_argument("--decided-on", type=as_date, metavar="DATE", help="day of the deciding fact (default: --by)")
-    resolve.add_argument("--public-at", metavar="TIME", help="when that was public (default: the end of that day)")
+    resolve.add_argument(
+        "--public-at",
+        metavar="TIME",
+        help="when that was public (default: the end of that day, UTC; of --by also in the case's zone)",
+    )
     resolve.add_argument("--reason", metavar="TEXT", help="why, in a sentence")
     resolve.add_argument("--who", metavar="NAME", help="who settles it")
     add_db(resolve)
@@ -164,7 +168,7 @@ def _import(arguments: argparse.Namespace) -> int:
 def _resolve(arguments: argparse.Namespace) -> int:
     from forecast.case import load_case
     from forecast.ledger import existing_ledger
-    from forecast.ledger.resolution import Finding, only, settle
+    from forecast.ledger.resolution import Finding, at_deadline, only, settle
     from forecast.observations.vintage import parse_instant
 
     case = load_case(arguments.case)
@@ -190,6 +194,7 @@ def _resolve(arguments: argparse.Namespace) -> int:
     )
     origin = parse_instant(arguments.origin) if arguments.origin else None
     decide = only(finding, ledger, case.id, question=arguments.question, by=arguments.by, origin=origin)
+    decide = decide if arguments.public_at else at_deadline(decide)
     added = settle(ledger, case.id, decide, who=arguments.who)
     _show_settled(added, "settled in the same way before", arguments)
     return 0

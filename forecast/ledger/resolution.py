@@ -1,7 +1,7 @@
 """Settling what was forecast: by the data or by a person, every resolution kept, also when two disagree."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from forecast.errors import LedgerError
@@ -138,3 +138,15 @@ def only(
         message = f"{ledger.place}: no forecast of {case} {question} by {by}{when}; `forecast ledger show` lists them"
         raise LedgerError(message)
     return lambda forecast: finding if forecast.instance in wanted else None
+
+
+def at_deadline(decide: Callable[[Forecast], Finding | None]) -> Callable[[Forecast], Finding | None]:
+    """Have what is decided on the last day be public once that day has ended where the case is: west of UTC later."""
+
+    def found(forecast: Forecast) -> Finding | None:
+        finding = decide(forecast)
+        if finding is None or finding.decided_on != forecast.by:
+            return finding
+        return replace(finding, public_at=max(finding.public_at, forecast.deadline))
+
+    return found

@@ -8,7 +8,7 @@ import pytest
 
 from forecast.case import Case
 from forecast.cli import main
-from forecast.ledger import Ledger, append, open_ledger, read_entries
+from forecast.ledger import Forecast, Ledger, Resolution, append, open_ledger, read_entries
 from tests.cli.conftest import INPUT, OUTPUT
 from tests.conftest import TinyCase
 from tests.ledger.conftest import NOW, forecast, forecasts, tamper
@@ -170,6 +170,22 @@ def test_a_person_settles_a_question(capsys: pytest.CaptureFixture[str], past: C
     assert "no (Bo" in run(capsys, *contrary)
     assert len(read_entries(open_ledger(url), kind="resolution")) == 2
     assert run(capsys, "ledger", "verify", "--db", url).startswith("3 entries")
+
+
+def test_a_person_settles_that_nothing_came_where_the_day_ends_later(
+    capsys: pytest.CaptureFixture[str], past: Case, url: str
+) -> None:
+    """New York's 30 September 2020 ends at 3:59:59 of the next day, UTC."""
+    (entry,) = read_entries(open_ledger(url))
+    assert isinstance(entry.record, Forecast)
+    ends = datetime(2020, 10, 1, 3, 59, 59, tzinfo=UTC)
+    append(open_ledger(url), [entry.record.model_copy(update={"deadline": ends, "wording": "in New York"})])
+    told = ["--outcome", "no", "--reason", "None was sworn.", "--who", "Ada"]
+    assert "no (Ada: None was sworn.)" in run(capsys, *pact(past), "--db", url, *told)
+    found = [r for e in read_entries(open_ledger(url), kind="resolution") if isinstance(r := e.record, Resolution)]
+    assert {r.wording: r.public_at for r in found}["in New York"] == ends
+    too_early = ["--public-at", "2020-10-01T00:00Z"]
+    assert "before the deadline" in run(capsys, *pact(past), "--db", url, *told[:-1], "Bo", *too_early, code=INPUT)
 
 
 @pytest.mark.parametrize(
