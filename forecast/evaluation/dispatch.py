@@ -4,6 +4,7 @@ A cluster is started on this machine, one process of one thread a worker, or an 
 A worker that dies has its task run again elsewhere; a task that has taken several workers with it is given up.
 """
 
+import asyncio
 import itertools
 import logging
 import time
@@ -95,12 +96,23 @@ def _client(scheduler: str | None, workers: int) -> Iterator["Client"]:
             yield client
         return
     try:
+        asyncio.run(_knock(scheduler))
         client = Client(scheduler, timeout=ANSWER_WITHIN, set_as_default=False)
-    except (OSError, ValueError) as error:  # ValueError: an address that is none
-        message = f"{scheduler}: no scheduler answers here ({' '.join(str(error).split())}); start one with"
+    except (OSError, ValueError, TypeError, AssertionError) as error:  # all but OSError: an address that cannot be used
+        why = " ".join(str(error).split()) or "not an address that can be used"
+        message = f"{scheduler}: no scheduler answers here ({why}); start one with"
         raise SchedulerError(f"{message} `dask scheduler`, or leave out --scheduler") from None
     with client:
         yield client
+
+
+async def _knock(scheduler: str) -> None:
+    """Connect as a client would, and leave: a client that fails to start complains for half a minute when it goes."""
+    from distributed import Security
+    from distributed.comm.core import connect
+
+    comm = await connect(scheduler, timeout=ANSWER_WITHIN, **Security().get_connection_args("client"))
+    await comm.close()
 
 
 def _workers_watch(client: "Client", *, within: float) -> Callable[[], None]:

@@ -243,7 +243,11 @@ def test_a_scheduler_that_does_not_answer_is_named(
     line = capsys.readouterr().err
     assert line.startswith(f"forecast: {address}: no scheduler answers here")
     assert line.count("\n") == 1
-    assert main([*command[:-3], "carrier-pigeon://loft", *command[-2:]]) == 5
+    for odd in ("carrier-pigeon://loft", "tls://127.0.0.1:8786", "tcp://127.0.0.1:99999", "inproc://x"):
+        assert main([*command[:-3], odd, *command[-2:]]) == 5
+        said = capsys.readouterr().err
+        assert said.startswith(f"forecast: {odd}: no scheduler answers here")
+        assert said.count("\n") == 1
 
 
 def test_interruption_and_failure_have_their_exit_codes(
