@@ -9,7 +9,8 @@ days; one from another weekday steps on its own, and is held to the coded weeks 
 A step is dated to the day: that of the first event whose hold carries the new level to the end of the week. *By* a date
 means after the as-of day and up to the end of the date, UTC. So an event of before the origin that came out only after
 it counts for neither: it is in the level that the path starts from. When a deal and an escalation fall into one week,
-what comes first is dated to the earlier of the two, as both share one moment of the week in the simulation.
+what comes first is escalation, dated to the earlier of the two, as both share one moment of the week in the simulation;
+it is public once the escalation is.
 
 Nothing is decided before the week that holds the date has been coded whole (it may take a step back), nor, for a deal
 that must last, before it has lasted or ended.
@@ -172,7 +173,13 @@ class _RealisedPath:
             shown = self._day(settles + lasting)
             return Outcome(question.id, "", by, 1, shown, _end_of(shown), _ids(came))
         outcome = int((week < NEVER) != (question.event == "neither"))
-        return Outcome(question.id, "", by, outcome, came[0].day, min(o.public_at for o in came), _ids(came))
+        telling = self._telling(came, settles) if race else came
+        return Outcome(question.id, "", by, outcome, came[0].day, min(o.public_at for o in telling), _ids(came))
+
+    def _telling(self, came: list[_Opening], week: int) -> list[_Opening]:
+        """Events that tell what came first: the deal alone would be first, so in a week of both the escalation."""
+        escalated = self._step("force", week, deal=True)
+        return [o for o in escalated if o in came] or escalated or came
 
     def what_came_first(self, by: date) -> list[Outcome]:
         """Decide which of ``OUTCOMES`` it was, by one date."""

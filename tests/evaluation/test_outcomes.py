@@ -224,6 +224,18 @@ def test_a_deal_and_an_escalation_of_one_week_count_as_escalation_from_the_earli
     assert found["deal", FRIDAY].public_at == end_of(FRIDAY)
 
 
+@pytest.mark.parametrize("by", [WEDNESDAY, FRIDAY])
+def test_of_a_deal_and_an_escalation_in_one_week_the_escalation_tells_what_came_first(
+    tiny_case: TinyCase, by: date
+) -> None:
+    """A pact known on its Tuesday would have been first, had there been no fighting on the Thursday."""
+    pact = {"signal": "pact_start", "event_time": "2020-07-14", "published_at": "2020-07-14"}
+    found = ask(known(tiny_case, "2020-12-04", STRIKE, pact), ASKED, [by])
+    assert found["deal", by].public_at == end_of(date(2020, 7, 14))
+    for race in ("deal_before_escalation", "escalation_before_deal", "first:escalation_first"):
+        assert found[race, by].public_at == end_of(THURSDAY)
+
+
 def test_a_comprehensive_deal_is_none_of_the_limited_ones(tiny_case: TinyCase) -> None:
     letter = {"signal": "letter", "event_time": "2020-07-14"}
     found = ask(known(tiny_case, "2020-12-04", letter), ASKED, [FRIDAY])
