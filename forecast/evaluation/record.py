@@ -93,8 +93,7 @@ def track_record(
     made_at
         Now.
     reach
-        How far the data decide: what they could not have decided either way by then is not scored yet. Default: to now.
-        A backtest is scored as far as its own outcomes reach, if that is less.
+        How far the data decide, and so what is scored; default: to now. A backtest's own outcomes may reach less far.
     hierarchical
         Also compare forecasters by the hierarchical model, which samples for some seconds a pair.
 
@@ -109,8 +108,7 @@ def track_record(
     if published is not None:
         parts["published"] = _published_part(published, notes, reach, hierarchical=hierarchical)
     if reconstructed is not None:
-        evidence = _of_backtest(reconstructed, reach.within(reconstructed.decided_as_of))
-        part = _part("reconstructed", evidence, notes, hierarchical=hierarchical)
+        part = _part("reconstructed", _of_backtest(reconstructed, reach), notes, hierarchical=hierarchical)
         parts["reconstructed"] = part | {"passages": _passages(reconstructed.curves)}
     document = {
         "schema": SCHEMA,
@@ -168,6 +166,7 @@ def _of_ledger(table: pd.DataFrame, reach: Reach) -> Evidence:
 
 def _of_backtest(tables: Tables, reach: Reach) -> Evidence:
     """Take the forecasts whose fit did not fail; open ones count for revisions alone."""
+    reach = reach.within(tables.decided_as_of)
     table = add_clusters(tables.forecasts[tables.forecasts["gate"].ne("fail")])
     scored = due(table, reach)
     raced = add_clusters(scorable(due(tables.categories.assign(question=FIRST), reach)))
