@@ -37,7 +37,7 @@ from forecast.inference.runtime import prepare_pytensor
 
 SCALES = {"brier": 0.05, "rps": 0.05, "log": 0.15}
 CHAINS, TUNE, DRAWS = 4, 1000, 2000
-TARGET_ACCEPT = 0.95
+TARGET_ACCEPT = 0.99  # at 0.95 one pair of ten had chains that did not meet
 WORST_R_HAT, LEAST_ESS, MOST_DIVERGENCES = 1.01, 400.0, 0.005
 
 
