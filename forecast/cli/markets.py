@@ -302,13 +302,8 @@ def _fitted(case: "Case", when: "datetime", rung: str, arguments: argparse.Names
 
 def _instant(case: "Case", when: str | None) -> "datetime":
     """Return the as-of time that was asked for; one after today would let endings in before the deadlines of others."""
-    from datetime import UTC, datetime
-
-    from forecast.errors import AsOfError
-    from forecast.observations import parse_instant
+    from forecast.observations import parse_instant, refuse_future
 
     instant = parse_instant(when if when is not None else case.coded_until)
-    if instant.date() > datetime.now(UTC).date():
-        message = f"as-of {instant:%Y-%m-%d}: lies in the future; the latest possible is today"
-        raise AsOfError(message)
+    refuse_future(instant)
     return instant

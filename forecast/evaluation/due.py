@@ -12,8 +12,7 @@ import pandas as pd
 
 from forecast.evaluation.table import DAY_END
 from forecast.observations import Vintage
-
-_FRIDAY = 4
+from forecast.observations.ladders import FRIDAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ def due(table: pd.DataFrame, reach: Reach) -> pd.DataFrame:
     """
     by = pd.to_datetime(table["by"])
     weeks = pd.Series([reach.lasting.get(q, 0) for q in table["question"]], index=table.index, dtype=int)
-    days = (_FRIDAY - by.dt.day_of_week) % 7 + 7 * weeks
+    days = (FRIDAY - by.dt.day_of_week) % 7 + 7 * weeks
     known = (by + pd.to_timedelta(days, unit="D") + DAY_END).dt.tz_localize("UTC") <= reach.until
     if "deadline" in table:
         known &= pd.to_datetime(table["deadline"], utc=True) <= reach.until

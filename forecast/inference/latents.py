@@ -137,13 +137,7 @@ def _proposed(
     target: Target, data: tuple[Arrays, Arrays], x: np.ndarray, start: np.ndarray, n: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw paths for one draw of the hyperparameters from q [path, week, state], with their log weights [path]."""
-    logp, _gradient, mode, mean, lower, _last_step = target.latent_density(x, start, data[0])
-    if not np.isfinite(logp):
-        message = (
-            "the search for the latents' mode does not converge at a draw of the posterior, so its paths cannot be "
-            "drawn; look at the values of leverage.toml's items, or use R3"
-        )
-        raise EngineError(message)
+    mode, mean, lower = target.latents_at(x, start, data[0], what="at a draw of the posterior")
     solve_upper = kernels(lower.shape[1]).solve_upper
     at_mode = _conditional(target, x, mode, data[1])
     noise = rng.standard_normal((n // 2, mean.size))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forecast.errors import EngineError
 from forecast.inference.target import Target
 from forecast.models.history import History
 from forecast.models.leverage import layout_of, measure_columns
@@ -63,26 +62,16 @@ def lessons(target: Target, rung: str, history: History, data: dict[str, np.ndar
     rows = flat.reshape(-1, flat.shape[-1])
     rows = rows[np.linspace(0, len(rows) - 1, min(DRAWS, len(rows))).astype(int)]
     full = target.density.arrange(data)
-    told = [_conditional(target, x, np.zeros(target.states or ()), full, rung) for x in rows]
+    told = [target.latents_at(x, np.zeros(target.states or ()), full, what=rung) for x in rows]
     moved = np.empty((len(layout.items), len(layout.states)))
     for k in range(len(layout.items)):
         masked = data["measures"].copy()
         masked[:, known.start + k] = 0.0
+        what = f"{rung} without item {layout.items[k].id!r}"
         without = target.density.arrange(data | {"measures": masked})
         means = [
-            mean[last] - _conditional(target, x, mode, without, f"{rung} without item {layout.items[k].id!r}")[1][last]
-            for x, (mode, mean) in zip(rows, told, strict=True)
+            mean[last] - target.latents_at(x, mode, without, what=what)[1][last]
+            for x, (mode, mean, _lower) in zip(rows, told, strict=True)
         ]
         moved[k] = np.mean(means, axis=0)
     return Lessons(tuple(i.id for i in layout.items), layout.states, moved, moved @ layout.gap)
-
-
-def _conditional(
-    target: Target, x: np.ndarray, start: np.ndarray, data: tuple[np.ndarray, ...], what: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mode and mean of the latents given a draw [week, state]."""
-    logp, _gradient, mode, mean, _lower, _last_step = target.latent_density(x, start, data)
-    if not np.isfinite(logp):
-        message = f"{what}: the search for the latents' mode does not converge; look at leverage.toml, or use R3"
-        raise EngineError(message)
-    return mode, mean

@@ -12,11 +12,12 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import EngineError, ForecastError
+from forecast.inference.laplace import TOLERANCE
 from forecast.inference.latents import Correction, draw_latents
 from forecast.inference.lessons import Lessons, lessons
 from forecast.inference.runtime import prepare_pytensor
 from forecast.inference.schema import SAMPLE_STATS
-from forecast.inference.target import UNCONVERGED, Target, target_of
+from forecast.inference.target import Target, target_of
 from forecast.inference.whitening import whiten
 from forecast.models import History, Priors, Rung
 from forecast.models.leverage import layout_of
@@ -159,11 +160,11 @@ def check_start(rung: Rung, target: Target, data: dict[str, np.ndarray], history
         return
     arranged = target.density.arrange(data)
     logp, _, mode, _, lower, last_step = target.density(target.flat.start, np.zeros(target.states), data=arranged)
-    if np.isfinite(logp) and last_step < UNCONVERGED:
+    if np.isfinite(logp) and last_step < TOLERANCE:
         return
     if not np.isfinite(lower).all():
         what = "the curvature is not positive"
-    elif last_step < UNCONVERGED:
+    elif last_step < TOLERANCE:
         what = "the density is not finite"
     else:
         what = "the search for the latents' mode does not converge"

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from forecast.errors import EngineError
 from forecast.inference.compiled import Compiled, Flat, compile_graph, flatten
+from forecast.inference.laplace import TOLERANCE, integrate_out
 from forecast.inference.schema import VARIABLES
 from forecast.models import History, Priors, Rung
 
-UNCONVERGED = 1e-2  # a Newton search that ends with a larger step has failed: the point is refused, as a divergence
 Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
@@ -72,9 +73,22 @@ class Target:
     def latent_density(self, x: np.ndarray, start: np.ndarray, arrays: tuple[np.ndarray, ...]) -> Any:
         """Evaluate the density of a rung with latents; from zero if ``start`` leads nowhere, -inf if that does too."""
         found = self.density(x, start, data=arrays)
-        if not found[-1] < UNCONVERGED:
+        if not found[-1] < TOLERANCE:
             found = self.density(x, np.zeros_like(start), data=arrays)
-        return found if found[-1] < UNCONVERGED else (-np.inf, *found[1:])
+        return found if found[-1] < TOLERANCE else (-np.inf, *found[1:])
+
+    def latents_at(
+        self, x: np.ndarray, start: np.ndarray, arrays: tuple[np.ndarray, ...], *, what: str
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return mode and mean of the latents [week, state] and the curvature's factor; EngineError without a mode."""
+        logp, _gradient, mode, mean, lower, _last_step = self.latent_density(x, start, arrays)
+        if not np.isfinite(logp):
+            message = (
+                f"{what}: the search for the latents' mode does not converge; look at the values of leverage.toml's "
+                "items, or use R3"
+            )
+            raise EngineError(message)
+        return mode, mean, lower
 
     def _plain(self, x: np.ndarray, arrays: tuple[np.ndarray, ...]) -> tuple[float, np.ndarray]:
         logp, gradient = self.density(x, data=arrays)
@@ -117,8 +131,6 @@ def compile_target(rung: Rung, model: Any) -> Target:
     coords = {d: np.asarray(model.coords[d]) for of in dims.values() for d in of}
     if rung.latent is None:
         return _without_latents(model, graphs, dims, coords)
-    from forecast.inference.laplace import integrate_out
-
     marginal = integrate_out(model)
     flat = marginal.flat
     outputs = [marginal.logp, marginal.gradient, marginal.mode, marginal.mean, marginal.lower, marginal.last_step]

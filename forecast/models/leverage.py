@@ -142,10 +142,7 @@ def check_revealed(layout: Layout, history: History) -> None:
     RungError
         A side has too few of them yet to tell its latents apart.
     """
-    case, items = history.case, history.items
-    spoken = {item.id for k, item in enumerate(layout.items) if items.known[:, k].any()}
-    spoken |= {driver for k, driver in enumerate(layout.drivers) if np.ptp(items.moved[:, k]) > 0.0}
-    _check_enough(case, layout.rung, spoken=spoken, when=f" as of {history.vintage.day}")
+    _check_enough(history.case, layout.rung, spoken=history.items.spoken(), when=f" as of {history.vintage.day}")
 
 
 def measure_columns(layout: Layout) -> dict[str, slice]:

@@ -3,7 +3,7 @@
 from forecast.observations.composites import WeeklyComposites, weekly_composites
 from forecast.observations.items import WeeklyItems, weekly_items
 from forecast.observations.ladders import CodedWeeks, Interval, code_weeks, intervals_of, levels_on, week_ends
-from forecast.observations.vintage import Vintage, as_of, parse_instant
+from forecast.observations.vintage import Vintage, as_of, parse_instant, refuse_future
 
 __all__ = [
     "CodedWeeks",
@@ -16,6 +16,7 @@ __all__ = [
     "intervals_of",
     "levels_on",
     "parse_instant",
+    "refuse_future",
     "week_ends",
     "weekly_composites",
     "weekly_items",

@@ -50,6 +50,11 @@ class WeeklyItems:
     log_coverage: np.ndarray
     moved: np.ndarray
 
+    def spoken(self) -> set[str]:
+        """Ids of the items that have a value, and of the drivers that have moved."""
+        said = {item.id for k, item in enumerate(self.items) if self.known[:, k].any()}
+        return said | {driver.id for k, driver in enumerate(self.drivers) if np.ptp(self.moved[:, k]) > 0.0}
+
 
 def weekly_items(vintage: Vintage, weeks: CodedWeeks) -> WeeklyItems:
     """Lay out the case's items and drivers for every coded week.

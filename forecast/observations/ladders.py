@@ -16,7 +16,7 @@ from forecast.observations.vintage import Vintage
 
 DAY = np.timedelta64(1, "D")
 WEEK = np.timedelta64(7, "D")
-_FRIDAY = 4
+FRIDAY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class CodedWeeks:
 
 def week_ends(start: date, until: date) -> tuple[np.ndarray, np.ndarray]:
     """Return the last day of every week from ``start`` and its exposure; the last entry is ``until`` itself."""
-    first_friday = np.datetime64(start, "D") + (_FRIDAY - start.weekday()) % 7 * DAY
+    first_friday = np.datetime64(start, "D") + (FRIDAY - start.weekday()) % 7 * DAY
     last = np.datetime64(until, "D")
     fridays = np.arange(first_friday, last + DAY, WEEK)
     exposure = np.ones(len(fridays))

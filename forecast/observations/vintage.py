@@ -135,10 +135,15 @@ def _parse_text(text: str) -> date | datetime:
         raise AsOfError(message) from None
 
 
-def _check_instant(case: Case, instant: datetime) -> None:
+def refuse_future(instant: datetime) -> None:
+    """Raise AsOfError for a day after today, of which nothing can be known."""
     if instant.date() > datetime.now(UTC).date():
         message = f"as-of {instant:%Y-%m-%d}: lies in the future; the latest possible is today"
         raise AsOfError(message)
+
+
+def _check_instant(case: Case, instant: datetime) -> None:
+    refuse_future(instant)
     earliest = case.grid_start + timedelta(weeks=26)
     if instant.date() < earliest:
         message = (

@@ -366,9 +366,8 @@ def _share(held: np.ndarray) -> float:
 
 def _evidence(fit: Fit, sides: Mapping[str, str]) -> list[dict[str, Any]]:
     """How many items with values and drivers that moved speak of each side."""
-    of = fit.history.items
-    items = [i for k, i in enumerate(of.items) if of.known[:, k].any()]
-    drivers = [d for k, d in enumerate(of.drivers) if np.ptp(of.moved[:, k]) > 0.0]
+    of, spoken = fit.history.items, fit.history.items.spoken()
+    items, drivers = [i for i in of.items if i.id in spoken], [d for d in of.drivers if d.id in spoken]
     return [
         {
             "side": side,

@@ -132,7 +132,7 @@ def test_the_search_forgets_where_it_started(counted: Target) -> None:
     arrays = counted.density.arrange({})
     near = counted.latent_density(x, np.zeros((WEEKS, STATES)), arrays)
     far = counted.latent_density(x, 3.0 * rng.normal(size=(WEEKS, STATES)), arrays)
-    assert near[0] == pytest.approx(far[0], abs=1e-6)
+    assert near[0] == pytest.approx(far[0], abs=1e-7)
     np.testing.assert_allclose(near[2], far[2], atol=1e-5)
 
 
