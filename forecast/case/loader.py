@@ -4,6 +4,7 @@ A fifth file, ``leverage.toml``, says what reveals the sides' leverage; a case w
 A case is shipped with the package (``us-iran``) or is any folder of the same make, named by its path.
 """
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def load_case(name: str | Path) -> Case:
     """
     folder = _folder(name)
     merged: dict[str, Any] = {"folder": folder}
-    optional = (_LEVERAGE,) if (folder / _LEVERAGE).exists() else ()
+    optional = (_LEVERAGE,) if os.path.lexists(folder / _LEVERAGE) else ()
     for file in (*_FILES, *optional):
         for key, value in _read_toml(folder / file).items():
             if key in merged:
@@ -57,7 +58,7 @@ def load_case(name: str | Path) -> Case:
 
 def _folder(name: str | Path) -> Path:
     path = Path(name)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises on a name too long and in a folder that is shut
         return path.resolve()
     shipped = SHIPPED / str(name).replace("-", "_")
     if isinstance(name, str) and name in available_cases():
@@ -68,7 +69,7 @@ def _folder(name: str | Path) -> Path:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         message = f"{path}: missing; a case folder holds {', '.join(_FILES)}"
         raise CaseError(message) from None

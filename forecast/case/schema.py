@@ -9,7 +9,7 @@ import hashlib
 import json
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -33,7 +33,7 @@ EVENTS = (
 _SATURDAY = 5
 _LEAST_HISTORY = timedelta(weeks=26)
 
-_STRICT = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+_STRICT = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False)
 
 
 class Side(BaseModel):
@@ -267,6 +267,13 @@ class Term(BaseModel):
     starts: date
     ends: date
 
+    @model_validator(mode="after")
+    def _forwards(self) -> "Term":
+        if self.ends <= self.starts:
+            message = f"the term from {self.starts} ends on {self.ends}: it must end after it starts"
+            raise ValueError(message)
+        return self
+
 
 class Case(BaseModel):
     """A whole case, with the folder that its tables stand in."""
@@ -285,7 +292,7 @@ class Case(BaseModel):
     breakdowns: str | None = None
     sides: tuple[Side, ...] = Field(min_length=2, max_length=2)
     default_reference_weight: float = Field(default=0.25, gt=0, le=1)
-    reference_weights: dict[str, float] = {}
+    reference_weights: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
     other_actors: tuple[str, ...] = ()
     terms: tuple[Term, ...] = ()
     signals: tuple[Signal, ...] = Field(min_length=1)
@@ -294,7 +301,7 @@ class Case(BaseModel):
     items: tuple[Item, ...] = ()
     drivers: tuple[Driver, ...] = ()
     questions: tuple[Question, ...] = Field(min_length=1)
-    horizons: tuple[int, ...] = (4, 13, 26, 52)
+    horizons: tuple[int, ...] = Field(default=(4, 13, 26, 52), min_length=1)
     resolution: ResolutionRules = ResolutionRules()
     folder: Path
 
@@ -357,17 +364,24 @@ def _unknown_signals(case: Case) -> list[str]:
 
 
 def _unfit_signals(case: Case) -> list[str]:
-    """Items whose likelihood does not fit the kind of their signals; drivers of unknown marks."""
-    kinds = {s.id: s.kind for s in case.signals}
-    problems = []
-    for item in case.items:
+    """Signals of a kind that says nothing where they are used; drivers of unknown marks."""
+    used = [(f"hold on {h.level or h.mark}", "event", (*h.opened_by, *h.closed_by)) for h in case.holds]
+    for composite in case.composites:
+        for part in composite.components:
+            wanted = "event" if part.transform == "decayed_count" else "level"
+            used.append((f"composite {composite.id}: the transform {part.transform}", wanted, part.signals))
+    for item in case.items:  # what the zero of a binary item is may be of any kind
         wanted = "level" if item.likelihood == "normal" else "event"
-        used = (*item.signals, *item.otherwise) if item.likelihood != "binary" else item.signals
-        problems += [
-            f"item {item.id}: the likelihood {item.likelihood} does not fit signal {i!r}, which is a {kinds[i]}"
-            for i in used
-            if i in kinds and kinds[i] != wanted
-        ]
+        used.append((f"item {item.id}: the likelihood {item.likelihood}", wanted, item.signals))
+    used += [(f"driver {d.id}", "event", (*d.signals, *d.relief)) for d in case.drivers]
+    used.append(("what the model reads as deadlines", "scheduled", ("deadline",)))
+    kinds = {s.id: s.kind for s in case.signals}
+    problems = [
+        f"{where} does not fit signal {i!r}: it needs one of kind {wanted}, not {kinds[i]}"
+        for where, wanted, signals in used
+        for i in signals
+        if kinds.get(i, wanted) != wanted
+    ]
     marks = case.marks
     problems += [
         f"driver {d.id}: no mark {d.mark!r}; declare it with a hold"

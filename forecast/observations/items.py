@@ -62,7 +62,7 @@ def weekly_items(vintage: Vintage, weeks: CodedWeeks) -> WeeklyItems:
     Raises
     ------
     DataError
-        A value does not fit its item's likelihood: a level of which no log can be taken, a count that is not whole.
+        A value does not fit its item's likelihood: a level of which no log can be taken.
     """
     case, n = vintage.case, weeks.n_weeks
     columns = [_column(vintage, item, weeks) for item in case.items]

@@ -5,6 +5,8 @@ import pandas as pd
 
 from forecast.observations.ladders import WEEK
 
+_ROUNDING = 1e-9  # logs and counts that spread by no more do not move: the rest is what their mean is rounded by
+
 
 def days_of(times: pd.Series) -> np.ndarray:
     """Days of UTC times."""
@@ -20,6 +22,6 @@ def decayed_count(days: np.ndarray, ends: np.ndarray, half_life_weeks: float) ->
 def standardised(series: np.ndarray) -> np.ndarray:
     """Mean 0 and standard deviation 1 over what is known; NaN throughout where that cannot be had."""
     known = np.isfinite(series)
-    if known.sum() < 2 or np.std(series[known]) == 0:
+    if known.sum() < 2 or np.std(series[known]) < _ROUNDING:
         return np.full_like(series, np.nan)
     return np.asarray((series - series[known].mean()) / series[known].std())

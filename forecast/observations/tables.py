@@ -86,13 +86,22 @@ def read_observations(case: Case) -> pd.DataFrame:
     Raises
     ------
     DataError
-        A file is missing or lacks a column, a time is absent or has no zone, an id or a row is duplicated.
+        A file is missing or lacks a column, a time is absent or has no zone, an id or a row is duplicated, a revision
+        is dated before what it revises.
     """
     table = pd.concat([_read_observation_file(case.folder / name) for name in case.observations], ignore_index=True)
     _no_duplicates(table, ["id", "revision"], "the same id and revision twice: raise the revision, or drop the row")
     content = ["signal", "side", "event_time", "published_at", "value", "source", "reporter", "note"]
-    _no_duplicates(table, content, "the same observation twice under two ids: drop one")
+    said = table[table["value"].notna()]  # two withdrawals may well look alike: what they take back need not
+    _no_duplicates(said, content, "the same observation twice under two ids: drop one")
+    _check(table, "published_at", _after_earlier_revisions(table), "lies before an earlier revision of the same id")
     return table
+
+
+def _after_earlier_revisions(table: pd.DataFrame) -> pd.Series:
+    """Whether no lower revision of a row's id came out after it: a correction dated too early would show too early."""
+    ordered = table.sort_values(["id", "revision"], kind="stable")
+    return (ordered["published_at"] >= ordered.groupby("id")["published_at"].cummax()).reindex(table.index)
 
 
 def read_episodes(case: Case) -> pd.DataFrame:

@@ -38,7 +38,7 @@ def test_a_copy_of_the_shipped_case_is_the_same_case(tmp_path: Path) -> None:
     assert load_case(copied).model_dump(exclude={"folder"}) == load_case("us-iran").model_dump(exclude={"folder"})
 
 
-@pytest.mark.parametrize("name", ["freedonia", "us_iran/", "no/such/folder", Path("us-iran"), "us_iran"])
+@pytest.mark.parametrize("name", ["freedonia", "us_iran/", "no/such/folder", Path("us-iran"), "us_iran", "x" * 400])
 def test_an_unknown_case_is_refused_with_the_known_ones(
     name: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,6 +62,14 @@ def test_what_is_no_toml_is_refused(tiny_case: TinyCase, file: str, content: byt
     (tiny_case.folder / file).write_bytes(content)
     with pytest.raises(CaseError, match=f"{file}: not valid TOML"):
         load_case(tiny_case.folder)
+
+
+def test_a_file_may_begin_with_the_mark_that_some_editors_put_there(tiny_case: TinyCase) -> None:
+    before = load_case(tiny_case.folder)
+    for file in FILES:
+        path = tiny_case.folder / file
+        path.write_text("\ufeff" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    assert load_case(tiny_case.folder) == before
 
 
 def test_a_key_stands_in_one_file_only(tiny_case: TinyCase) -> None:

@@ -37,6 +37,14 @@ def edited(tiny_case: TinyCase, file: str, old: str, new: str) -> Case:
         ("case.toml", "grid_start = 2020-01-04", 'grid_start = "early 2020"', r"grid_start"),
         ("case.toml", "media_weeks = 12", "media_weeks = 0", r"media_weeks"),
         ("case.toml", "sieges = 0.5", 'sieges = "half"', r"reference_weights\.sieges"),
+        ("case.toml", "sieges = 0.5", "sieges = -0.5", r"reference_weights\.sieges"),
+        ("case.toml", "sieges = 0.5", "sieges = 1.5", r"reference_weights\.sieges"),
+        ("case.toml", "sieges = 0.5", "sieges = nan", r"reference_weights\.sieges"),
+        ("case.toml", "media_weeks = 12", "media_weeks = inf", r"media_weeks"),
+        ("case.toml", "ends = 2024-05-01", "ends = 2018-05-01", r"terms\.0"),
+        ("coding.toml", "weeks = 4,", "weeks = inf,", r"composites\.0\.components\.0\.weeks"),
+        ("signals.toml", "minimum = 0.0", "minimum = nan", r"signals\.0\.minimum"),
+        ("questions.toml", "horizons = [4, 8]", "horizons = []", r"horizons"),
         ("case.toml", 'dyads = ["Freedonia-Sylvania"]', "dyads = []", r"dyads"),
         ("case.toml", 'observations = ["data/acts.csv", "data/prices.csv"]', "observations = []", r"observations"),
         ("signals.toml", 'kind = "event"', 'kind = "happening"', r"signals\.2\.kind"),
@@ -80,6 +88,29 @@ def test_a_coding_rule_that_cannot_be_meant_is_refused(tiny_case: TinyCase, old:
         edited(tiny_case, "coding.toml", old, new)
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new", "reason"),
+    [
+        (
+            "coding.toml",
+            'opened_by = ["skirmish"]',
+            'opened_by = ["crown"]',
+            "hold on coercion .*'crown'.* event, not level",
+        ),
+        ("coding.toml", 'closed_by = ["pact_end"]', 'closed_by = ["harvest"]', "hold on limited_deal .*'harvest'"),
+        ("coding.toml", 'signals = ["grain"]', 'signals = ["parley"]', "log_gap .*'parley'.* level, not event"),
+        ("coding.toml", 'signals = ["skirmish"]', 'signals = ["crown"]', "decayed_count .*'crown'"),
+        ("signals.toml", 'id = "armistice"', 'id = "deadline"', "'deadline'.* scheduled, not event"),
+    ],
+)
+def test_a_signal_that_would_say_nothing_where_it_stands_is_refused(
+    tiny_case: TinyCase, file: str, old: str, new: str, reason: str
+) -> None:
+    """A hold on a price would never open, a log of events would never move: the case would run, and be silent."""
+    with pytest.raises(CaseError, match=reason):
+        edited(tiny_case, file, old, new)
+
+
 # --- the case as a whole ---------------------------------------------------------------------------------------------
 
 
@@ -106,7 +137,6 @@ def test_a_coding_rule_that_cannot_be_meant_is_refused(tiny_case: TinyCase, old:
         ("questions.toml", "horizons = [4, 8]", "horizons = [8, 4]", "increasing"),
         ("questions.toml", "horizons = [4, 8]", "horizons = [4, 4]", "increasing"),
         ("questions.toml", "horizons = [4, 8]", "horizons = [0, 4]", "positive"),
-        ("questions.toml", "horizons = [4, 8]", "horizons = []", "horizons|empty"),
         ("questions.toml", 'event = "deal"', 'event = "deal_lasting"', "lasting_weeks goes with"),
         ("questions.toml", 'event = "deal"', 'event = "deal"\nlasting_weeks = 8', "lasting_weeks goes with"),
     ],

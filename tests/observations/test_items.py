@@ -108,6 +108,19 @@ def test_a_stock_that_was_shipped_out_is_a_zero_and_no_mistake(vintage: Vintage)
     assert found.values[found.known[:, k], k][-1] == found.values[found.known[:, k], k].min()
 
 
+@pytest.mark.parametrize("peg", [0.0, 1.3, 2.0])  # 0.0 is below the floor
+def test_a_level_that_never_moves_reveals_nothing(vintage: Vintage, peg: float) -> None:
+    """The mean of equal logs differs from them by rounding, which made every week one standard deviation off."""
+    rows = vintage.observations
+    pegged = replace(
+        vintage, observations=rows.assign(value=rows["value"].where(rows["signal"].ne("oil_exports"), peg))
+    )
+    found = weekly_items(pegged, code_weeks(pegged))
+    k = column(found, "oil_exported")
+    assert not found.known[:, k].any()
+    assert not found.values[:, k].any()
+
+
 def test_the_end_of_a_deal_is_no_refusal_as_well(us_iran_at: Callable[[str], Vintage]) -> None:
     """The memorandum was called over on 8 July 2026, in words that the table has as a walkout too."""
     after = us_iran_at("2026-08-14")

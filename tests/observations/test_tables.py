@@ -120,6 +120,20 @@ def test_an_id_appears_once_per_revision(tiny_case: TinyCase) -> None:
     assert read_observations(revised)["revision"].tolist() == [0, 1]
 
 
+def test_a_revision_never_comes_before_what_it_revises(tiny_case: TinyCase) -> None:
+    """With a slip in its month the final value would show where only the first print was public."""
+    crown = {"id": "A", "signal": "crown", "event_time": "2020-06-28"}
+    rows = [
+        {**crown, "revision": "2", "published_at": "2020-07-10", "value": "119"},
+        {**crown, "revision": "0", "published_at": "2020-06-29", "value": "118"},
+        {**crown, "revision": "1", "published_at": "2020-07-20", "value": ""},
+    ]
+    with pytest.raises(DataError, match=refused("prices.csv, row 2, field 'published_at'", "earlier revision")):
+        read_observations(tiny_case.write(rows))
+    at_once = {**rows[1], "revision": "1", "value": "117"}  # what was typed in wrongly was never public
+    assert len(read_observations(tiny_case.write([at_once, rows[1]]))) == 2
+
+
 def test_an_id_is_unique_across_files(tiny_case: TinyCase) -> None:
     case = tiny_case.write([{**GOOD, "id": "A"}, {"id": "A", "signal": "crown", "event_time": "2020-02-10"}])
     with pytest.raises(DataError, match=refused("prices.csv, row 2, field 'id'", "acts.csv, row 2")):
@@ -132,6 +146,13 @@ def test_the_same_observation_under_two_ids_is_refused(tiny_case: TinyCase) -> N
         read_observations(case)
     tiny_case.write([{**GOOD, "id": "A"}, {**GOOD, "id": "B", "note": "the evening session"}])
     assert len(read_observations(case)) == 2
+
+
+def test_two_observations_of_a_day_may_be_withdrawn_together(tiny_case: TinyCase) -> None:
+    rows = [{**GOOD, "id": name, "note": f"the {name} session"} for name in ("morning", "evening")]
+    taken_back = {"revision": "1", "published_at": "2020-03-01", "value": "", "note": "never took place"}
+    case = tiny_case.write([*rows, *({**row, **taken_back} for row in rows)])
+    assert read_observations(case)["value"].isna().sum() == 2
 
 
 def test_times_are_utc_and_values_are_numbers(tiny_case: TinyCase) -> None:
