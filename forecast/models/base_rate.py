@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecast.errors import PriorError
+from forecast.errors import PriorError, at
 from forecast.models.history import History
 from forecast.models.moves import COMPREHENSIVE, LIMITED, NONE, TALKS
 from forecast.models.priors import DirichletPrior, Priors
@@ -63,15 +63,19 @@ def own_units(history: History, ladder: str) -> list[Unit]:
 
 
 def band_counts(units: list[Unit], what: str) -> np.ndarray:
-    """Weighted counts of what came first in each band, among units that had nothing before [band, category]."""
+    """Weighted counts of what came first in each band, among units that had nothing before [band, category].
+
+    A band that a unit has not been watched to the end of is left out whether something came or not: to count what came
+    early and not what is still waiting would make events look frequent.
+    """
     counts = np.zeros((len(BANDS), len(DEALS if what == "deal" else ESCALATIONS)))
     for unit in units:
         time, category = (unit.deal, unit.kind) if what == "deal" else (unit.escalation, 1)
         for band, end in enumerate(BANDS):
+            if unit.watched < end:
+                break
             if time <= end:
                 counts[band, category] += unit.weight
-                break
-            if unit.watched < end:
                 break
             counts[band, 0] += unit.weight
     return counts
@@ -101,8 +105,8 @@ def build_base_rate(priors: Priors) -> Any:
 
     coords = {"band": list(BANDS), "deal_kind": list(DEALS), "escalated": list(ESCALATIONS)}
     with pm.Model(coords=coords) as model:
-        for what, dim in (("deal", "deal_kind"), ("escalation", "escalated")):
-            weights = np.array([_weights(priors, f"{what}_to_{end}") for end in BANDS])
+        for what, dim, categories in (("deal", "deal_kind", DEALS), ("escalation", "escalated", ESCALATIONS)):
+            weights = np.array([_weights(priors, f"{what}_to_{end}", categories) for end in BANDS])
             reference = pm.Data(f"{what}_reference", np.zeros_like(weights))
             own = pm.Data(f"{what}_own", np.zeros(weights.shape, dtype=np.int64))
             counts = weights + reference + own
@@ -112,10 +116,11 @@ def build_base_rate(priors: Priors) -> Any:
     return model
 
 
-def _weights(priors: Priors, name: str) -> tuple[float, ...]:
+def _weights(priors: Priors, name: str, categories: tuple[str, ...]) -> tuple[float, ...]:
     prior = priors[name]
-    if not isinstance(prior, DirichletPrior):
-        message = f"{priors.folder / 'base_rate.toml'}, field {name!r}: the base rate needs a Dirichlet"
+    if not isinstance(prior, DirichletPrior) or prior.categories != categories:
+        wanted = f"the base rate needs a Dirichlet over {', '.join(categories)}, in this order"
+        message = f"{at(priors.folder / 'base_rate.toml', field=name)}: {wanted}"
         raise PriorError(message)
     return prior.weights
 

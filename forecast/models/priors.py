@@ -130,7 +130,7 @@ class Priors:
         """Declare one parameter in the current PyMC model, repeated over ``dims``."""
         import pymc as pm
 
-        prior = self[name]
+        prior = self._scalar(name)
         if prior.family in _BY_RANK:
             parameters = {key: np.asarray(value) for key, value in prior.parameters.items()}
             return pm.Deterministic(name, _by_rank(f"{name}_normal", parameters, dims=dims or None), dims=dims or None)
@@ -144,11 +144,12 @@ class Priors:
         import pymc as pm
         import pytensor.tensor as pt
 
-        families = sorted({self[name].family for name in names})
+        priors = [self._scalar(name) for name in names]
+        families = sorted({prior.family for prior in priors})
         parts, order = [], []
         for family in families:
-            members = [i for i, name in enumerate(names) if self[name].family == family]
-            rows = [self[names[i]].parameters for i in members]
+            members = [i for i, prior in enumerate(priors) if prior.family == family]
+            rows = [priors[i].parameters for i in members]
             stacked = {key: np.array([row[key] for row in rows]) for key in rows[0]}
             own_name = f"{label}_{family.lower()}"
             parts.append(
@@ -156,6 +157,13 @@ class Priors:
             )
             order += members
         return pm.Deterministic(label, pt.concatenate(parts)[np.argsort(order)], dims=dim)
+
+    def _scalar(self, name: str) -> ScalarPrior:
+        prior = self[name]
+        if not isinstance(prior, ScalarPrior):
+            message = f"{at(self.folder, field=name)}: the model needs one number here, not a {prior.family}"
+            raise PriorError(message)
+        return prior
 
     def draw(self, name: str, size: int | tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         """Draw from the parameter's prior with SciPy, for prior predictive checks; shape ``size``."""
@@ -222,7 +230,8 @@ def load_priors(folder: Path | None = None) -> Priors:
     Raises
     ------
     PriorError
-        The folder is empty, a file is not TOML, a key is unknown, a value is out of place, a name is used twice.
+        The folder is empty, a file cannot be read or is not TOML, a key is unknown, a value is out of place, a name is
+        used twice.
     """
     folder = folder or priors_folder()
     files = sorted(folder.glob("*.toml"))
@@ -247,7 +256,10 @@ def check_priors(priors: Priors) -> list[PriorCheck]:
 
 def _read_block(path: Path) -> dict[str, Prior]:
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        message = f"{path}: cannot be read ({error.strerror}); it must be a file that you may read"
+        raise PriorError(message) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{path}: not valid TOML: {error}"
         raise PriorError(message) from None

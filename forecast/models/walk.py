@@ -83,7 +83,7 @@ class HazardWalker:
         persists, starts = self._chance["mediation_persists"], self._chance["mediation_starts"]
         self._mediation = self._rng.random(self._mediation.shape) < np.where(self._mediation, persists, starts)
         if self._composites is not None:
-            self._composites.step(self._rng)
+            self._composites.step(exposure, self._rng)
         if self._gap is not None:
             self._gap.step(self.force == CONFLICT, exposure, self._rng)
 
@@ -134,10 +134,12 @@ class _Composites:
         """Contribution to every move's log-odds [draw, path, move]."""
         return np.asarray(self._values @ self._effects)
 
-    def step(self, rng: np.random.Generator) -> None:
-        """Advance by one week."""
-        self._values *= self._persistence
-        self._values += self._innovation * rng.standard_normal(self._values.shape)
+    def step(self, share: float, rng: np.random.Generator) -> None:
+        """Advance by a share of a week; the law of whole weeks is that of the fit."""
+        kept = self._persistence**share
+        innovation = self._innovation * np.sqrt((1.0 - kept**2) / (1.0 - self._persistence**2))
+        self._values *= kept
+        self._values += innovation * rng.standard_normal(self._values.shape)
 
 
 class _Gap:

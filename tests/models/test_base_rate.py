@@ -39,11 +39,12 @@ def test_bands_count_what_came_first_among_units_still_waiting() -> None:
         Unit(deal=NEVER, kind=0, escalation=30.0, watched=60.0, weight=0.25),  # nothing within the year
         Unit(deal=NEVER, kind=0, escalation=NEVER, watched=15.0, weight=1.0),  # lost from sight in the third band
         Unit(deal=90.0, kind=1, escalation=NEVER, watched=520.0, weight=1.0),  # a deal, but after the year
+        Unit(deal=6.0, kind=1, escalation=1.0, watched=9.0, weight=1.0),  # in bands that others are still waiting in
     ]
     np.testing.assert_array_equal(
-        band_counts(units, "deal"), [[2.75, 1, 1], [2.75, 0, 0], [1.25, 0.5, 0], [1.25, 0, 0]]
+        band_counts(units, "deal"), [[3.75, 1, 1], [2.75, 0, 0], [1.25, 0.5, 0], [1.25, 0, 0]]
     )
-    np.testing.assert_array_equal(band_counts(units, "escalation"), [[4.75, 0], [3.75, 1], [2.75, 0], [2.5, 0.25]])
+    np.testing.assert_array_equal(band_counts(units, "escalation"), [[4.75, 1], [3.75, 1], [2.75, 0], [2.5, 0.25]])
 
 
 def test_no_units_are_no_counts() -> None:
@@ -123,4 +124,18 @@ def test_the_model_is_the_conjugate_posterior(history: History, priors: Priors) 
 def test_a_base_rate_that_is_no_dirichlet_is_refused(priors: Priors, tmp_path: Path) -> None:
     odd = Priors(tmp_path, {"base_rate": {**priors.blocks["base_rate"], "deal_to_13": priors["open"]}})
     with pytest.raises(PriorError, match=r"base_rate\.toml.*'deal_to_13'.*Dirichlet"):
+        build_base_rate(odd)
+
+
+@pytest.mark.parametrize(
+    "categories", [("no deal", "deal"), ("no deal", "comprehensive deal", "limited deal")], ids=["too few", "swapped"]
+)
+def test_the_categories_of_a_base_rate_are_those_of_the_model(
+    priors: Priors, tmp_path: Path, categories: tuple[str, ...]
+) -> None:
+    """The model takes weights by position: swapped, limited deals would have had the weight of comprehensive ones."""
+    prior = priors["deal_to_13"].model_copy(update={"weights": (5.0, 0.7, 0.1)[: len(categories)]})
+    prior = prior.model_copy(update={"categories": categories})
+    odd = Priors(tmp_path, {"base_rate": {**priors.blocks["base_rate"], "deal_to_13": prior}})
+    with pytest.raises(PriorError, match=r"base_rate\.toml.*'deal_to_13'.*no deal, limited deal, comprehensive deal"):
         build_base_rate(odd)

@@ -111,6 +111,25 @@ def test_a_file_that_is_not_toml_is_refused(tmp_path: Path, text: str) -> None:
         load_priors(written(tmp_path, odd=text))
 
 
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, early=entry())
+    (tmp_path / "late.toml").mkdir()
+    with pytest.raises(PriorError, match=r"late\.toml: cannot be read"):
+        load_priors(tmp_path)
+
+
+def test_a_file_may_begin_with_the_mark_that_some_editors_put_there(tmp_path: Path) -> None:
+    assert load_priors(written(tmp_path, early="\ufeff" + entry()))["drift"].family == "Normal"
+
+
+def test_a_dirichlet_where_the_model_has_one_number_is_refused(priors: Priors) -> None:
+    odd = Priors(priors.folder, {**priors.blocks, "force": {**priors.blocks["force"], "coerce": priors["deal_to_13"]}})
+    with pytest.raises(PriorError, match=r"'coerce'.*one number"):
+        odd.variable("coerce")
+    with pytest.raises(PriorError, match=r"'coerce'.*one number"):
+        odd.vector("base", ("conflict", "coerce"), dim="move")
+
+
 def test_a_name_in_two_files_is_refused_and_both_are_named(tmp_path: Path) -> None:
     folder = written(tmp_path, early=entry("other") + entry("drift"), late=entry("drift"))
     with pytest.raises(PriorError, match=r"late\.toml, field 'drift': also in early\.toml"):

@@ -309,20 +309,22 @@ def test_durations_of_a_path_are_those_that_its_levels_would_be_coded_with() -> 
             np.testing.assert_allclose(walker._weeks[ladder][0], coded)
 
 
-def test_composites_of_paths_go_by_their_autoregressions(history: History) -> None:
+@pytest.mark.parametrize("lead", [1.0, 3 / 7])
+def test_composites_of_paths_go_by_their_autoregressions(history: History, lead: float) -> None:
     """Mean and variance after k weeks: phi^k x and s^2 (1 - phi^2k) / (1 - phi^2), off the log-odds of one move."""
     draws = drawn("R3", history, chains=1, draws=2).stack(sample=("chain", "draw"), create_index=False)
     draws = draws.transpose("sample", ...)
     start = np.linspace(-1, 2, len(history.composites.names))
-    origin = replace(origin_at(0, 0, exposure=np.ones(8)), composites=start)
+    exposure = np.array([lead, *np.ones(7)])
+    origin = replace(origin_at(0, 0, exposure=exposure), composites=start)
     walker = HazardWalker(draws, origin, paths=PATHS, rng=np.random.default_rng(2))
     assert walker._composites is not None
     for week in range(5):
         walker.step(week)
     effect = draws["driver"].sel(driven="open").values
     phi, s = draws["persistence"].values, draws["innovation"].values
-    mean = (effect * phi**5 * start).sum(axis=1)
-    variance = (effect**2 * s**2 * (1 - phi**10) / (1 - phi**2)).sum(axis=1)
+    mean = (effect * phi ** (4 + lead) * start).sum(axis=1)
+    variance = (effect**2 * s**2 * (1 - phi ** (8 + 2 * lead)) / (1 - phi**2)).sum(axis=1)
     felt = walker._composites.log_odds()[..., MOVE_NAMES.index("open")]
     assert (np.abs(felt.mean(axis=1) - mean) < 4.5 * np.sqrt(variance / PATHS)).all()
     np.testing.assert_allclose(felt.var(axis=1), variance, rtol=4.5 * np.sqrt(2 / PATHS))
