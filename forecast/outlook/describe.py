@@ -8,7 +8,8 @@ import pandas as pd
 from forecast.case import LADDERS, LEVELS
 from forecast.models import History
 from forecast.models.reference import usable_episodes
-from forecast.observations import Interval
+from forecast.observations import Interval, levels_on
+from forecast.outlook.words import counted
 
 DAY = np.timedelta64(1, "D")
 _LATE_DAYS, _STALE_DAYS = 7, 21
@@ -28,21 +29,24 @@ def event(row: pd.Series) -> dict[str, Any]:
 
 
 def state(history: History) -> dict[str, Any]:
-    """Levels and marks at the end of the coding, with the events that hold them there."""
-    weeks, origin = history.weeks, history.origin
+    """Levels and marks at the end of the coding, with the events that hold them there, or that left a ladder at rest.
+
+    ``since`` is the day, and ``weeks`` the time from it to the end of the coding; the model counts from the end of the
+    week before.
+    """
+    weeks = history.weeks
     today = weeks.ends[-1]
-    spent = {"diplomacy": origin.diplomacy_weeks, "force": origin.force_weeks}
     shown: dict[str, Any] = {}
     for ladder in LADDERS:
         level = int(weeks.levels[ladder][-1])
         holding = [i for i in weeks.intervals if _holds(i, ladder, level) and i.holds_at(today)]
-        because = _events(history, [i.event_id for i in holding[-3:]]) or _last_closers(history, ladder)
+        since = _since(history, ladder)
         shown[ladder] = {
             "level": LEVELS[ladder][level],
             "level_index": level,
-            "since": _since(today - round(7 * spent[ladder]) * DAY, because),
-            "weeks": round(spent[ladder], 1),
-            "because": because,
+            "since": str(since),
+            "weeks": round(float((today - since) / (7 * DAY)), 1),
+            "because": _events(history, [i.event_id for i in holding[-3:]] or _left_at_rest(history, ladder)),
         }
     shown["marks"] = [_mark(history, mark, label) for mark, label in history.case.marks.items()]
     return shown
@@ -128,8 +132,8 @@ def staleness(history: History) -> dict[str, Any]:
         return {"status": "fresh", "days": 0, "text": f"Data are coded up to the as-of day, {until}."}
     status = "late" if days <= _STALE_DAYS else "stale"
     text = (
-        f"The data end on {until}, {days} days before the as-of day. What happened since is simulated, not known: "
-        "where the ladders stand is itself uncertain, and the forecast is blind to any news of those days."
+        f"The data end on {until}, {counted(days, 'day')} before the as-of day. What happened since is simulated, not "
+        "known: where the ladders stand is itself uncertain, and the forecast is blind to any news since."
     )
     return {"status": "fresh" if days <= _LATE_DAYS else status, "days": days, "text": text}
 
@@ -143,8 +147,9 @@ def evidence(history: History) -> str:
     deals = {k: int((stepped & (diplomacy[1:] == k)).sum()) for k in (2, 3)}
     episodes = usable_episodes(history.vintage)
     return (
-        f"{weeks.n_weeks} coded weeks since {history.case.grid_start:%B %Y}, with {ups['diplomacy']} steps up in "
-        f"diplomacy ({deals[2]} to a limited, {deals[3]} to a comprehensive deal) and {ups['force']} in force; "
+        f"{weeks.n_weeks} coded weeks since {history.case.grid_start:%B %Y}, with "
+        f"{counted(ups['diplomacy'], 'step')} up in diplomacy ({deals[2]} to a limited, {deals[3]} to a "
+        f"comprehensive deal) and {ups['force']} in force; "
         f"{len(episodes)} reference episodes of {episodes['dyad'].nunique()} dyads, at reduced weight. "
         "Few events: wide intervals."
     )
@@ -160,7 +165,8 @@ def _mark(history: History, mark: str, label: str) -> dict[str, Any]:
     on = any(i.holds_at(today) for i in mine)
     while since > history.weeks.ends[0] and any(i.holds_at(since - DAY) for i in mine) == on:
         since -= DAY
-    return {"mark": mark, "label": label, "on": on, "since": str(since)}
+    changed = since > history.weeks.ends[0]  # before the first week nothing is coded, so nothing is said of it
+    return {"mark": mark, "label": label, "on": on, "since": str(since) if changed else None}
 
 
 def _events(history: History, ids: list[str]) -> list[dict[str, Any]]:
@@ -169,17 +175,27 @@ def _events(history: History, ids: list[str]) -> list[dict[str, Any]]:
     return [event(row) for _, row in rows.iterrows()]
 
 
-def _since(before: np.datetime64, because: list[dict[str, Any]]) -> str:
-    """Return the day on which a level was reached, given the last week's end before it and the events behind it."""
-    days = [e["date"] for e in because if str(before) < e["date"] <= str(before + 7 * DAY)]
-    return min(days, default=str(before + DAY))
+def _run(history: History, ladder: str) -> tuple[np.datetime64, np.datetime64]:
+    """Bounds of the week in which a ladder came to the level where it stands: the day before it, and its last day."""
+    level, ends = history.weeks.levels[ladder], history.weeks.ends
+    elsewhere = np.flatnonzero(level != level[-1])
+    first = int(elsewhere[-1]) + 1 if elsewhere.size else 0
+    return (ends[first - 1] if first else np.datetime64(history.case.grid_start, "D") - DAY), ends[first]
 
 
-def _last_closers(history: History, ladder: str) -> list[dict[str, Any]]:
-    """The newest event that ended a hold of a ladder at rest."""
-    closed = [i for i in history.weeks.intervals if i.hold.ladder == ladder and i.closed_by_id is not None]
-    latest = max(closed, key=lambda i: i.stop, default=None)
-    return _events(history, [str(latest.closed_by_id)]) if latest is not None else []
+def _since(history: History, ladder: str) -> np.datetime64:
+    """Return the day of that week from which on a ladder is held where it stands."""
+    before, end = _run(history, ladder)
+    days = np.arange(before + DAY, end + DAY)
+    levels = levels_on(history.weeks.intervals, ladder, days)
+    elsewhere = np.flatnonzero(levels != levels[-1])
+    since: np.datetime64 = days[elsewhere[-1] + 1 if elsewhere.size else 0]
+    return since
+
+
+def _left_at_rest(history: History, ladder: str) -> list[str]:
+    """Events that ended the last hold of a ladder; none where it ran out by rule, or where there was none."""
+    return _causes(history, ladder, *_run(history, ladder), up=False)
 
 
 def _causes(history: History, ladder: str, begin: np.datetime64, end: np.datetime64, *, up: bool) -> list[str]:

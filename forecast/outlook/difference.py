@@ -5,7 +5,7 @@ Horizons count from each as-of time, so the same horizon ends on another day in 
 """
 
 import json
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from forecast.errors import DataError
+from forecast.observations.ladders import FRIDAY
 from forecast.outlook.document import rounded
 
 SCHEMA = "forecast-difference/1"
@@ -66,7 +67,7 @@ class _Event(BaseModel):
 
 
 class _Step(BaseModel):
-    week: str
+    week: date
     ladder: str
     origin: str = Field(alias="from")
     to: str
@@ -209,9 +210,13 @@ def _marks(before: Issued, after: Issued) -> list[dict[str, Any]]:
 
 def _steps(before: Issued, after: Issued) -> list[dict[str, Any]]:
     """Steps that the later outlook knows of and the earlier did not; a step may have come to light only afterwards."""
-    known = {(s.week, s.ladder, s.to) for s in before.history.steps}
-    new = [s for s in after.history.steps if (s.week, s.ladder, s.to) not in known]
-    return [s.model_dump(by_alias=True) for s in new]
+    known = {_key(s) for s in before.history.steps}
+    return [s.model_dump(mode="json", by_alias=True) for s in after.history.steps if _key(s) not in known]
+
+
+def _key(step: _Step) -> tuple[date, str, str]:
+    """What a step is known by: its week is named by its Friday, though the last one of an outlook ends on its own."""
+    return step.week + timedelta(days=(FRIDAY - step.week.weekday()) % 7), step.ladder, step.to
 
 
 def _probabilities(before: Issued, after: Issued) -> list[dict[str, Any]]:

@@ -140,7 +140,7 @@ def build_outlook(fit: Fit, *, by: tuple[date, ...] = ()) -> Outlook:
     )
     passages = {q.id: first_passages(paths, q) for q in case.questions}
     horizons: list[tuple[int | None, float, date]] = [(w, float(w), horizon_day(origin, w)) for w in case.horizons]
-    horizons += [(None, (day - origin.as_of).days / 7, day) for day in by]
+    horizons += [(None, (day - origin.as_of).days / 7, day) for day in dict.fromkeys(by)]
     answers = tuple(
         Answer(q, whole, weeks, day, summarise(paths, occurred_by(q, passages[q.id], weeks)))
         for q in case.questions

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from forecast.outlook.words import percent
+from forecast.outlook.words import counted, percent
 from forecast.report.formats import confidence, day, percent_range, plain, signed, weeks
 from forecast.report.tables import checkpoints, mark_spells
 
@@ -11,7 +11,7 @@ from forecast.report.tables import checkpoints, mark_spells
 def outcomes_text(outcomes: Mapping[str, Any]) -> str:
     """Say how the dots divide among the exclusive outcomes."""
     shares = "; ".join(
-        f"{row['label']}: {row['dots']} dot{'' if row['dots'] == 1 else 's'}, {percent(row['probability'])}"
+        f"{row['label']}: {counted(row['dots'], 'dot')}, {percent(row['probability'])}"
         for row in outcomes["categories"]
     )
     return f"Fifty dots, each for 2 % of probability, by {day(outcomes['by'])}. {shares}."
@@ -77,7 +77,7 @@ def _shares_text(ladder: Mapping[str, Any]) -> str:
 
 def _ladder_text(ladder: Mapping[str, Any], count: Mapping[str, Any] | None) -> str:
     now = plain(ladder["levels"][ladder["level_index"][-1]])
-    steps = "" if count is None else f"{count['up']} steps up and {count['down']} down, "
+    steps = "" if count is None else f"{counted(count['up'], 'step')} up and {count['down']} down, "
     return f"{ladder['ladder'].capitalize()} ladder: {steps}now at {now}."
 
 
@@ -85,7 +85,7 @@ def _recent_ladder_text(history: Mapping[str, Any], ladder: Mapping[str, Any], f
     name, levels, path = ladder["ladder"], ladder["levels"], ladder["level_index"]
     steps = sum(step["ladder"] == name and step["week"] > first for step in history["steps"])
     start = plain(levels[path[history["weeks"].index(first)]])
-    return f"{name.capitalize()} ladder: {steps} steps, from {start} to {plain(levels[path[-1]])}."
+    return f"{name.capitalize()} ladder: {counted(steps, 'step')}, from {start} to {plain(levels[path[-1]])}."
 
 
 def _mark_texts(history: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from forecast.evaluation.resampling import LEAST_CLUSTERS
-from forecast.outlook.words import percent
+from forecast.outlook.words import counted, percent
 
 MISSING = "–"
 
@@ -65,7 +65,7 @@ def points(error: float) -> str:
         ``under 1 point``, ``up to 2 points``, ...
     """
     whole = math.ceil(round(100 * error, 9))
-    return "under 1 point" if error < 0.01 else f"up to {whole} point{'' if whole == 1 else 's'}"
+    return "under 1 point" if error < 0.01 else f"up to {counted(whole, 'point')}"
 
 
 def quantity(value: float | str | None, digits: int = 4) -> str:
@@ -163,6 +163,7 @@ def skill_text(row: Mapping[str, Any], name: str) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "confidence": confidence,
+    "counted": counted,
     "day": day,
     "fixed": fixed,
     "minute": minute,

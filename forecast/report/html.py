@@ -1,5 +1,6 @@
 """The report as one HTML file that works offline: inline pictures, inline styles, no script, nothing to fetch."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ def render_html(document: Mapping[str, Any]) -> str:
     case = document["case"]
     page.filters |= MARKET_FILTERS
     page.filters["side"] = lambda side: side_label(case, side)
-    return page.get_template("report.html.jinja").render(
+    html = page.get_template("report.html.jinja").render(
         document=document,
         pictures=pictures(document),
         recent_weeks=RECENT_WEEKS,
@@ -59,6 +60,12 @@ def render_html(document: Mapping[str, Any]) -> str:
         skill_text=skill_text,
         verdict_counts=verdict_counts,
     )
+    return unbroken(html)
+
+
+def unbroken(html: str) -> str:
+    """Return a page in which no line ends between a number and its per cent sign."""
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", html)
 
 
 def environment() -> Environment:

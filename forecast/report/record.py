@@ -12,6 +12,7 @@ from forecast.outlook.words import percent
 from forecast.report.drawing import BLUE, DARK, GREY, annotate
 from forecast.report.formats import between, number, plain, quantity, skill_text
 from forecast.report.html import environment as page_environment
+from forecast.report.html import unbroken
 from forecast.report.markdown import environment as text_environment
 from forecast.report.svg import Layout, Picture, blank, panel, picture
 
@@ -37,7 +38,7 @@ def render_record_html(document: Mapping[str, Any]) -> str:
         if (part := document[label]) and part["calibration"]
     }
     page = page_environment()
-    return page.get_template("record.html.jinja").render(pictures=pictures, **_context(document))
+    return unbroken(page.get_template("record.html.jinja").render(pictures=pictures, **_context(document)))
 
 
 def render_record_markdown(document: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from forecast.outlook.words import percent
+from forecast.outlook.words import counted, percent
 
 _CHECKPOINTS = 4
 
@@ -118,12 +118,12 @@ def bands_text(bands: Sequence[float]) -> str:
 
 def evidence_text(evidence: Sequence[Mapping[str, Any]]) -> str:
     """Count what speaks of each side's leverage."""
-    counted = "; ".join(
-        f"{row['side_label']}: {_count(row['structural'], 'structural item')}, "
-        f"{_count(row['behavioural'], 'behavioural item')}, {_count(row['drivers'], 'driver')}"
+    told = "; ".join(
+        f"{row['side_label']}: {counted(row['structural'], 'structural item')}, "
+        f"{counted(row['behavioural'], 'behavioural item')}, {counted(row['drivers'], 'driver')}"
         for row in evidence
     )
-    return f"What speaks of leverage: {counted}. Structural items show what is true, behavioural ones what is believed."
+    return f"What speaks of leverage: {told}. Structural items show what is true, behavioural ones what is believed."
 
 
 def correction_text(correction: Mapping[str, Any]) -> str:
@@ -139,7 +139,3 @@ def correction_text(correction: Mapping[str, Any]) -> str:
         "Latent paths come from Laplace's approximation and are corrected to the exact posterior by importance "
         f"weights, {done}; k-hat {khat}, usable below {correction['limit']:.2f}."
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

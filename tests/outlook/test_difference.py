@@ -50,6 +50,18 @@ def test_what_came_between_and_what_moved(before: dict[str, Any], after: dict[st
     assert found["warnings"] == []
 
 
+def test_a_step_of_a_week_that_was_not_over_is_not_new_once_it_is(
+    before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    """An outlook of a Tuesday names its last week by that Tuesday, a later one the same week by its Friday."""
+    tuesday = copy.deepcopy(after)
+    tuesday["issue"]["as_of"] = "2026-10-13T23:59:59Z"
+    tuesday["history"]["steps"][-1]["week"] = "2026-10-13"
+    assert difference(Issued.model_validate(tuesday), Issued.model_validate(after))["steps"] == []
+    (new,) = difference(Issued.model_validate(before), Issued.model_validate(tuesday))["steps"]
+    assert (new["week"], new["from"], new["to"]) == ("2026-10-13", "talks", "none")
+
+
 def test_what_else_changed_is_said(before: dict[str, Any], after: dict[str, Any]) -> None:
     after["issue"] |= {"rung": "R1", "gate": "review"}
     after["manifest"]["prior_digest"] = "sha256:" + "ab" * 32

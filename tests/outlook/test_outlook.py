@@ -9,10 +9,16 @@ from forecast.errors import AsOfError
 from forecast.models import History
 from forecast.outlook import Outlook, build_outlook, plan_weeks_for
 from forecast.outlook.outlook import OUTCOMES
-from tests.models.given import made_up_fit
+from tests.models.given import made_up_fit, real_history
 from tests.outlook.conftest import BY
 
 HORIZONS = (4, 13, 26, 52)
+
+
+def test_a_date_asked_for_twice_is_answered_once() -> None:
+    day = date(2026, 12, 31)  # in a report definition and on the command line, say
+    answers = build_outlook(made_up_fit("R0", real_history()), by=(day, day)).answers
+    assert sum(a.by == day for a in answers if a.question.id == "deal") == 1
 
 
 def test_every_question_is_answered_at_every_horizon_and_date(outlook: Outlook, history: History) -> None:

@@ -65,11 +65,28 @@ def test_fractions_are_small_ones(p: float, said: str) -> None:
 
 
 @given(PROBABILITIES)
-def test_a_word_stands_for_a_range_that_holds_the_number(p: float) -> None:
+@example(0.046)
+@example(np.nextafter(0.05, 0))
+@example(0.951)
+def test_a_word_stands_for_a_range_that_holds_the_number_beside_it(p: float) -> None:
+    """No page says 5 % and under 5 % in one sentence."""
+    shown = int(re.sub(r"\D", "", percent(p)))
     _, span = word(p)
-    numbers = [int(n) / 100 for n in re.findall(r"\d+", span)]
-    low, high = {"under": (0.0, numbers[0]), "over": (numbers[0], 1.0)}.get(span.split()[0], (numbers[0], numbers[-1]))
-    assert low <= p <= high
+    numbers = [int(n) for n in re.findall(r"\d+", span)]
+    match span.split()[0]:
+        case "under":
+            assert shown < numbers[0]
+        case "over":
+            assert shown > numbers[0]
+        case _:
+            assert numbers[0] <= shown <= numbers[1]
+
+
+@given(PROBABILITIES)
+@example(0.006)
+@example(0.994)
+def test_a_fraction_is_bounded_where_the_per_cent_is(p: float) -> None:
+    assert fraction(p).split()[0] == {"<": "less", ">": "more"}.get(percent(p)[0], "about")
 
 
 def test_words_come_in_order_of_likelihood() -> None:

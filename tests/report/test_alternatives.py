@@ -32,6 +32,16 @@ def test_history_counts_steps_and_weeks_of_marks(document: dict[str, Any]) -> No
     assert "Blockade in force in 22 weeks." in text
 
 
+def test_one_step_is_a_step(document: dict[str, Any]) -> None:
+    history = document["history"]
+    last = history["steps"][-1]
+    history["counts"] = [{"ladder": last["ladder"], "up": 1, "down": 0}]
+    history["steps"] = [last]
+    name = last["ladder"].capitalize()
+    assert f"{name} ladder: 1 step up and 0 down" in history_text(history)
+    assert f"{name} ladder: 1 step, from" in recent_text(history, history["weeks"][-53])
+
+
 def test_the_recent_chart_counts_only_its_own_steps(document: dict[str, Any]) -> None:
     history = document["history"]
     first = history["weeks"][-53]

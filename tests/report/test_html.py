@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from forecast.report import render_html
+from forecast.report import render_html, render_markdown
 from tests.report.pages import Page
 from tests.report.sample import HOSTILE_NOTE, SCRIPT, sample_document
 
@@ -174,6 +174,19 @@ def test_banners_warn_of_old_data_and_of_the_gate(
     document["issue"]["gate"] = gate
     document["issue"]["staleness"]["status"] = status
     assert len(Page(render_html(document)).all("p", kind="banner")) == banners
+
+
+@pytest.mark.parametrize(("days", "said"), [(1, "the 1 day between"), (10, "the 10 days between")])
+def test_the_time_that_was_simulated_is_told_in_days(document: dict[str, Any], days: int, said: str) -> None:
+    document["issue"] |= {"lead_weeks": days / 7}
+    document["issue"]["staleness"]["days"] = days
+    for text in (render_html(document), render_markdown(document)):
+        assert said in text
+
+
+def test_no_line_can_end_between_a_number_and_its_per_cent_sign(source: str) -> None:
+    assert "7\N{NO-BREAK SPACE}%" in source
+    assert not re.search(r"\d %", source)
 
 
 def test_a_document_read_back_from_json_renders_alike(source: str) -> None:
