@@ -8,6 +8,7 @@ Progress goes to standard error, results to standard output; ``--json`` for a ma
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -169,7 +170,7 @@ def _run(arguments: argparse.Namespace) -> int:
         by=definition.by,
         priors_folder=arguments.priors,
         out=Path(definition.out) if definition.out else None,
-        command=_command(arguments),
+        command=_command("run", arguments, given="case"),
         next_run=definition.next_run,
         say=progress,
         db=definition.db,
@@ -201,12 +202,14 @@ def _definition(arguments: argparse.Namespace) -> "ReportDefinition":
 
 def _fit(arguments: argparse.Namespace) -> int:
     from forecast.case import load_case
-    from forecast.inference import check_fit, gate, save_posterior
+    from forecast.inference import check_fit, check_target, gate, save_posterior
     from forecast.models import DEFAULT_RUNG
     from forecast.run import fit_case, posterior_metadata
 
+    case = load_case(arguments.case)
+    check_target(arguments.out)
     fitted = fit_case(
-        load_case(arguments.case),
+        case,
         when=arguments.as_of,
         rung=arguments.rung or DEFAULT_RUNG,
         settings=_settings(arguments, None),
@@ -238,7 +241,7 @@ def _outlook(arguments: argparse.Namespace) -> int:
     by = tuple(arguments.by)
     fitted = refit_from_file(case, arguments.posterior, by=by, priors_folder=arguments.priors)
     if arguments.out is not None:
-        command = _command(arguments)
+        command = _command("outlook", arguments, given="posterior")
         run = finish(fitted, by=by, out=arguments.out, command=command, say=progress, db=arguments.db)
         return _announce(run, as_json=arguments.json)
     outlook = build_outlook(fitted, by=by)
@@ -374,18 +377,20 @@ def _settings(arguments: argparse.Namespace, seed: int | None) -> "Settings":
     return Settings(**{k: v for k, v in given.items() if v is not None})
 
 
-def _command(arguments: argparse.Namespace) -> str:
-    """Write the command without where its output goes, which does not bear on the numbers."""
-    shown = {
-        k: v
-        for k, v in vars(arguments).items()
-        if k not in ("action", "out", "json", "db") and v not in (None, [], False)
-    }
-    return "forecast " + " ".join(f"{k.replace('_', '-')}={_plain(v)}" for k, v in sorted(shown.items()))
+def _command(name: str, arguments: argparse.Namespace, *, given: str) -> str:
+    """Write the command, ``given`` being its positional argument, so that it can be run again.
 
-
-def _plain(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    Where its output goes is left out: it does not bear on the numbers.
+    """
+    words = ["forecast", name]
+    if getattr(arguments, given) is not None:
+        words.append(str(getattr(arguments, given)))
+    for option, value in sorted(vars(arguments).items()):
+        if option in ("action", "out", "json", "db", given) or value is None:
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            words += [f"--{option.replace('_', '-')}", str(one)]
+    return shlex.join(words)
 
 
 def _announce(run: "Run", *, as_json: bool) -> int:

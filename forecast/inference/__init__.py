@@ -3,7 +3,7 @@
 from forecast.inference.diagnostics import Check, check_fit, check_probabilities, gate
 from forecast.inference.manifest import manifest
 from forecast.inference.sampling import Fit, Settings, fit
-from forecast.inference.store import SavedPosterior, load_posterior, save_posterior
+from forecast.inference.store import SavedPosterior, check_target, load_posterior, save_posterior
 
 __all__ = [
     "Check",
@@ -12,6 +12,7 @@ __all__ = [
     "Settings",
     "check_fit",
     "check_probabilities",
+    "check_target",
     "fit",
     "gate",
     "load_posterior",

@@ -16,11 +16,29 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import OutputError, PosteriorError
+from forecast.files import check_place
 from forecast.inference.sampling import Fit
 from forecast.inference.schema import ATTRIBUTE, OF_SOME_ITEMS, SAMPLE_DIMS, SAMPLE_STATS, SCHEMA, VARIABLES
 
 DIGEST = "draws_and_stats"
 _ENGINE: Literal["h5netcdf"] = "h5netcdf"
+
+
+def check_target(path: Path) -> None:
+    """Make sure, without writing, that a posterior can be saved to ``path``: better known before a fit than after it.
+
+    Raises
+    ------
+    OutputError
+        Its folder is missing or cannot be written to, or a folder is in its place.
+    """
+    if not path.parent.is_dir():
+        message = f"{path.parent}: no such folder; choose another place with --out"
+        raise OutputError(message)
+    if path.is_dir():
+        message = f"{path}: a folder, where a file is to be written; name a file with --out"
+        raise OutputError(message)
+    check_place(path.parent)
 
 
 def save_posterior(fit: Fit, path: Path, *, metadata: Mapping[str, Any]) -> Path:
@@ -29,7 +47,7 @@ def save_posterior(fit: Fit, path: Path, *, metadata: Mapping[str, Any]) -> Path
     Raises
     ------
     OutputError
-        The folder cannot be written to.
+        The file cannot be written.
     """
     posterior = fit.posterior.copy()
     for name, (_, unit) in VARIABLES[fit.rung.name].items():
@@ -39,9 +57,7 @@ def save_posterior(fit: Fit, path: Path, *, metadata: Mapping[str, Any]) -> Path
     tree = xr.DataTree.from_dict({"/posterior": posterior, "/sample_stats": stats})
     told = {"schema": SCHEMA, "rung": fit.rung.name, DIGEST: _digest(posterior, stats), **metadata}
     tree.attrs = {ATTRIBUTE: json.dumps(told, sort_keys=True)}
-    if not path.parent.is_dir():
-        message = f"{path.parent}: no such folder; choose another place with --out"
-        raise OutputError(message)
+    check_target(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(tree.to_netcdf(engine=_ENGINE))  # through memory: HDF5 itself dies of a full disk

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -62,6 +63,24 @@ def test_run_fit_and_outlook_agree(capsys: pytest.CaptureFixture[str], tmp_path:
     published = json.loads((tmp_path / "run" / "outlook.json").read_text())["probabilities"]
     assert [(row["question"], row["weeks"]) for row in table] == [(r["event"], r["horizon_weeks"]) for r in published]
     assert [row["probability"] for row in table] == pytest.approx([row["mean"] for row in published], abs=1e-6)
+
+
+@pytest.mark.usefixtures("exact")
+def test_the_command_of_a_manifest_makes_the_same_numbers_again(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    options = (*R0, "--seed", "0", "--by", "2026-06-30", "--by", "2026-12-31", "--next-run", "Fridays, 22:17 UTC")
+    said(capsys, "run", "us-iran", *options, "--out", tmp_path / "run")
+    first = json.loads((tmp_path / "run" / "outlook.json").read_text())
+    said(capsys, *shlex.split(first["manifest"]["command"])[1:], "--out", tmp_path / "again")
+    again = json.loads((tmp_path / "again" / "outlook.json").read_text())
+    for document in (first, again):
+        del document["issue"]["run_at"], document["issue"]["ledger"], document["manifest"]["timings_s"]
+    assert again == first
+    said(capsys, "outlook", tmp_path / "run" / "posterior.nc", "--by", "2026-06-30", "--out", tmp_path / "answers")
+    answers = json.loads((tmp_path / "answers" / "outlook.json").read_text())
+    posterior = tmp_path / "run" / "posterior.nc"
+    assert answers["manifest"]["command"] == f"forecast outlook {posterior} --by 2026-06-30"
 
 
 @pytest.mark.usefixtures("exact")

@@ -301,11 +301,15 @@ def test_an_output_folder_that_is_a_file_is_refused(refused: Refused, tmp_path: 
     assert names(line, str(folder), "cannot write here", "--out")
 
 
-@pytest.mark.usefixtures("exact")
-def test_a_posterior_file_that_cannot_be_written_is_refused(refused: Refused, tmp_path: Path) -> None:
+@pytest.mark.parametrize("out", ["file/posterior.nc", "nowhere/posterior.nc", "folder"])
+def test_a_posterior_file_that_cannot_be_written_is_refused_before_the_fit(
+    refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    monkeypatch.setattr("forecast.run.fit_case", lambda *_, **__: pytest.fail("it was fitted first"))
     (tmp_path / "file").write_text("a file")
-    line = refused("fit", "us-iran", *R0, "--out", tmp_path / "file" / "posterior.nc", code=OUTPUT)
-    assert names(line, str(tmp_path / "file"), "--out")
+    (tmp_path / "folder").mkdir()
+    line = refused("fit", "us-iran", *R0, "--out", tmp_path / out, code=OUTPUT)
+    assert names(line, str(tmp_path / out.split("/", maxsplit=1)[0]), "--out")
 
 
 def test_a_picture_that_cannot_be_written_is_refused(refused: Refused, tmp_path: Path) -> None:
