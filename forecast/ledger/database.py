@@ -1,6 +1,8 @@
 """The workspace database: SQLite by default, PostgreSQL by URL; two tables, and errors in words."""
 
 import os
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -178,9 +180,22 @@ def _prepare_sqlite(raw: Any, _record: object) -> None:
     try:
         cursor.execute("PRAGMA synchronous = FULL")  # a commit outlives a loss of power
         if cursor.execute("PRAGMA page_count").fetchone() == (0,):  # a new file; the mode is kept in it
-            cursor.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(cursor)
     finally:
         cursor.close()
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Set the journal's mode, waiting for others who set it too: here SQLite refuses at once instead of waiting."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _text(stored: bytes) -> str:

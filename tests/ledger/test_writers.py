@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -55,6 +56,20 @@ def test_writers_at_once_lose_and_duplicate_nothing(any_ledger: Ledger) -> None:
     wanted = {f.probability for start in (0, 10_000) for f in forecasts(batches * BATCH, start=start)}
     got = [entry.record.probability for entry in read_entries(any_ledger)]  # type: ignore[union-attr]
     assert sorted(got) == sorted(wanted)
+
+
+def test_a_file_that_another_is_making_is_waited_for(ledger: Ledger) -> None:
+    """SQLite refuses at once, without waiting, to change the journal's mode while another writes to the file."""
+    path = Path(str(ledger.engine.url.database))
+    path.parent.mkdir()
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    end = threading.Timer(0.5, other.rollback)
+    end.start()
+    assert append(ledger, forecasts(5), now=NOW).added == 5
+    end.join()
+    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    other.close()
 
 
 @pytest.mark.parametrize("after", [1, 4])
