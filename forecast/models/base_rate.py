@@ -128,15 +128,15 @@ def _weights(priors: Priors, name: str, categories: tuple[str, ...]) -> tuple[fl
 def _episode_units(history: History) -> list[Unit]:
     """An episode that failed counts as no deal for the rest of the year: the fate of a track, not of the dyad."""
     units = []
-    case, today = history.case, pd.Timestamp(history.vintage.day)
+    case, until = history.case, pd.Timestamp(history.vintage.coded_until)
     episodes: Iterable[Any] = usable_episodes(history.vintage).itertuples()
     for e in episodes:
         over = pd.notna(e.ended_on)
-        lasted = ((e.ended_on if over else today) - e.started_on).days / 7
+        lasted = ((e.ended_on if over else until) - e.started_on).days / 7
         kind = {"limited_deal": 1, "comprehensive_deal": 2}.get(e.outcome, 0)
         fought = e.outcome == "escalation" and bool(e.kinetic_90d)
         weight = case.reference_weights.get(e.reference_class, case.default_reference_weight)
-        since = (today - e.started_on).days / 7
+        since = (until - e.started_on).days / 7
         units.append(
             Unit(lasted if kind else _NEVER, kind, lasted if fought else _NEVER, since if over else lasted, weight)
         )
@@ -145,7 +145,7 @@ def _episode_units(history: History) -> list[Unit]:
 
 def _breakdown_units(history: History) -> list[Unit]:
     units = []
-    today = pd.Timestamp(history.vintage.day)
+    until = pd.Timestamp(history.vintage.coded_until)
     table = history.vintage.breakdowns
     own = table["dyad"].isin(history.case.dyads) & (table["broke_on"] > pd.Timestamp(history.case.grid_start))
     breakdowns: Iterable[Any] = table[~own].itertuples()  # the coded weeks already hold the own ones
@@ -153,7 +153,7 @@ def _breakdown_units(history: History) -> list[Unit]:
         deal = (b.deal_on - b.broke_on).days / 7 if pd.notna(b.deal_on) else _NEVER
         escalation = (b.escalated_on - b.broke_on).days / 7 if pd.notna(b.escalated_on) else _NEVER
         kind = 2 if str(b.deal_kind).startswith("comprehensive") else 1
-        watched = (today - b.broke_on).days / 7
+        watched = (until - b.broke_on).days / 7
         units.append(Unit(deal, kind, escalation, watched, history.case.default_reference_weight))
     return units
 

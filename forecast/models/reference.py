@@ -1,9 +1,10 @@
 """The reference episodes as data for the hazards: what other negotiations say about how talks end.
 
 An episode is talks from its start until a deal or a collapse. It enters week by week, from the week in which it could
-first have been chosen (its start), failures and open ones included; its last week counts by its days. Rounds are never
-counted beside their episode, secret tracks enter once they are public (the vintage sees to that), and episodes of the
-case's own dyad inside the weekly grid are left out because the coded weeks already hold them.
+first have been chosen (its start), failures and open ones included; its last week counts by its days. An open one is at
+risk to the as-of day, or to the day that the case is coded to if that is earlier. Rounds are never counted beside their
+episode, secret tracks enter once they are public (the vintage sees to that), and episodes of the case's own dyad inside
+the weekly grid are left out because the coded weeks already hold them.
 """
 
 import math
@@ -81,7 +82,7 @@ def episode_weeks(vintage: Vintage) -> EpisodeWeeks:
     index = {**dict.fromkeys(own, OWN_DYAD), **{n: i for i, n in enumerate(names) if i != OWN_DYAD}}
     weights = table["reference_class"].map(vintage.case.reference_weights).fillna(vintage.case.default_reference_weight)
     rows = pd.concat(
-        [_weeks_of(e, weight, vintage.day) for e, weight in zip(table.itertuples(), weights, strict=True)]
+        [_weeks_of(e, weight, vintage.coded_until) for e, weight in zip(table.itertuples(), weights, strict=True)]
         or [_weeks_at([], 0.0)]
     )
     keys = [rows["dyad"].map(index), rows["mediated"], rows["weeks"].map(_block_middle)]
@@ -97,10 +98,10 @@ def episode_weeks(vintage: Vintage) -> EpisodeWeeks:
     )
 
 
-def _weeks_of(episode: Any, weight: float, today: date) -> pd.DataFrame:
+def _weeks_of(episode: Any, weight: float, until: date) -> pd.DataFrame:
     """One row a week at risk of an episode."""
     over = pd.notna(episode.ended_on)
-    stop = episode.ended_on if over else pd.Timestamp(today)
+    stop = episode.ended_on if over else pd.Timestamp(until)
     at_risk = max(1, (stop - episode.started_on).days) / 7
     rows = _weeks_at(range(math.ceil(at_risk)), weight)
     rows.loc[rows.index[-1], "weight"] = weight * (at_risk - (len(rows) - 1))

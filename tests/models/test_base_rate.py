@@ -51,9 +51,11 @@ def test_no_units_are_no_counts() -> None:
     np.testing.assert_array_equal(band_counts([], "deal"), np.zeros((4, 3)))
 
 
-def test_out_of_none_the_reference_class_is_the_breakdowns(tiny_case: TinyCase) -> None:
+@pytest.mark.parametrize("when", ["2021-06-25", "2021-12-17"])
+def test_out_of_none_the_reference_class_is_the_breakdowns(tiny_case: TinyCase, when: str) -> None:
+    """Watched to the day that the case is coded to, whenever it is asked: later silence is no evidence."""
     broke = {**BREAKDOWNS[0], "dyad": "Ruritania-Strelsau", "broke_on": "2020-01-06", "deal_on": "2020-06-22"}
-    history = build_history(as_of(tiny_case.write(breakdowns=[broke]), "2021-06-25"), plan_weeks=4)
+    history = build_history(as_of(tiny_case.write(breakdowns=[broke]), when), plan_weeks=40)
     assert history.origin.diplomacy == 0
     (unit,) = reference_units(history)
     assert unit == Unit(24.0, 1, NEVER, (date(2021, 6, 25) - date(2020, 1, 6)).days / 7, 0.25)

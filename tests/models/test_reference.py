@@ -109,8 +109,9 @@ def test_a_secret_track_enters_once_it_is_public(tiny_case: TinyCase) -> None:
     assert laid_out(tiny_case, [LIMITED, track], "2021-02-05").moves[:, 0].sum() == 1.0
 
 
-@pytest.mark.parametrize(("when", "weeks"), [("2021-01-01", 8.0), ("2021-06-25", 33.0)])
+@pytest.mark.parametrize(("when", "weeks"), [("2021-01-01", 8.0), ("2021-06-25", 33.0), ("2021-12-17", 33.0)])
 def test_talks_under_way_are_at_risk_and_have_made_no_move(tiny_case: TinyCase, when: str, weeks: float) -> None:
+    """To the day that the case is coded to: after it, that nothing is said of them is no evidence."""
     ending = {"started_on": "2020-11-06", "ended_on": "2021-12-24", "outcome": "limited_deal"}
     rows = laid_out(tiny_case, [ending], when)
     assert rows.weight.sum() == weeks * 0.5
