@@ -39,7 +39,7 @@ def comparison_lines(document: Mapping[str, Any]) -> list[str]:
     if document["not_compared"]:
         lines += ["", "not compared:", *(f"  {m['label']}: {m['reason']}" for m in document["not_compared"])]
     if document["unmapped"]:
-        lines += ["", f"{len(document['unmapped'])} open contracts are not mapped:"]
+        lines += ["", f"open contracts that are not mapped: {len(document['unmapped'])}"]
         lines += [f"  {c['venue']} {c['contract']}: {c['title']}" for c in document["unmapped"]]
     return [*lines, "", *document["notes"]]
 

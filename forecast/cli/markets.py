@@ -233,7 +233,7 @@ def _map(arguments: argparse.Namespace) -> int:
             f"  pays with {percent(mapping.yes_if_not.mean)} if not: {mapping.yes_if_not.rationale}",
             *(f"  {name.replace('_', ' ')}: {text}" for name, text in mapping.compared.model_dump().items()),
         ]
-    lines += [f"{len(left)} contracts are not mapped:", *(f"  {c.venue} {c.id}: {c.title}" for c in left)]
+    lines += [f"contracts that are not mapped: {len(left)}", *(f"  {c.venue} {c.id}: {c.title}" for c in left)]
     data = {
         "mappings": [mapping.model_dump(mode="json") for mapping in mappings],
         "unmapped": [{"venue": c.venue, "contract": c.id, "title": c.title} for c in left],

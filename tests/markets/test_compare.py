@@ -302,7 +302,7 @@ def test_compare_prints_the_ladders_the_rules_and_where_the_model_stands(
     assert "Kalshi: U.S.–Iran nuclear agreement before … (kalshi-agreement)" in out
     assert "the model stands outside the band on" in out
     assert "threshold: Theirs: the final deal that the June memorandum foresees" in out
-    assert "open contracts are not mapped" in out
+    assert "open contracts that are not mapped: " in out
     assert "recalibrated" in out
     assert "Prices are put right by 36 settled contracts of the case" in out
     assert main(["markets", "compare", "us-iran", "--outlook", str(outlook_file), "--json"]) == 0
@@ -329,7 +329,7 @@ def test_map_lists_mappings_and_what_nobody_has_mapped(capsys: pytest.CaptureFix
     out = capsys.readouterr().out
     assert "polymarket-ceasefire" in out
     assert "escalation, overlapping, paid where nothing happens" in out
-    assert "83 contracts are not mapped" in out
+    assert "contracts that are not mapped: 83" in out
     assert main(["markets", "map", "us-iran", "--as-of", "2999-01-01"]) == 2
     assert "as-of 2999-01-01: lies in the future" in capsys.readouterr().err
 

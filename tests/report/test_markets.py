@@ -44,7 +44,7 @@ def test_markdown_has_the_same_numbers_and_the_monotone_ladder(
             assert f"| {fine(leg['price'])} | {share(leg['recalibrated'])} ({span(leg['recalibrated'])}) |" in part
         for value in mapping["curve"]["cumulative"] if mapping["pays_on"] == "occurrence" else []:
             assert f"| {fine(value)} |" in part
-    assert "51 open contracts are not mapped" in part
+    assert "Open contracts that are not mapped to any event: 51. None is guessed." in part
 
 
 def test_without_quotes_there_is_no_section(document: dict[str, Any]) -> None:
