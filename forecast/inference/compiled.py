@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from forecast.inference.runtime import prepare_pytensor
+
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -102,6 +104,7 @@ class Compiled:
 
 def compile_graph(inputs: list[Any], outputs: list[Any]) -> Compiled:
     """Compile graphs with PyTensor's numba backend, from its disk cache where they are known."""
+    prepare_pytensor()
     import pymc  # noqa: F401  # registers the rewrite that drops the checks of parameters
     import pytensor
     from pytensor.compile.mode import get_mode

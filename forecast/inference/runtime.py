@@ -1,11 +1,11 @@
-"""A last look at PyTensor's flags before anything is compiled."""
+"""What is seen to before anything is compiled: PyTensor's flags, and how it compiles products."""
 
 from forecast.errors import ForecastError
 from forecast.flags import FAST_MATH, set_pytensor_flags
 
 
 def prepare_pytensor() -> None:
-    """Make sure that fast-math is off in this process.
+    """Make sure that fast-math is off in this process and that products compile quickly.
 
     Raises
     ------
@@ -19,3 +19,4 @@ def prepare_pytensor() -> None:
         mend = f"import forecast first, or set PYTENSOR_FLAGS={FAST_MATH}=False"
         message = f"PyTensor was imported with {FAST_MATH}=True: {mend}"
         raise ForecastError(message)
+    import forecast.inference.products  # noqa: F401  # registers them
