@@ -15,7 +15,6 @@ from forecast.errors import EngineError, ForecastError
 from forecast.inference.laplace import TOLERANCE
 from forecast.inference.latents import Correction, draw_latents
 from forecast.inference.lessons import Lessons, lessons
-from forecast.inference.runtime import prepare_pytensor
 from forecast.inference.schema import SAMPLE_STATS
 from forecast.inference.target import Target, target_of
 from forecast.inference.whitening import whiten
@@ -125,7 +124,6 @@ def fit(
     """
     settings = settings or Settings()
     say = report or (lambda _line: None)
-    prepare_pytensor()
     clock = [time.perf_counter()]
     target = target_of(rung, history, priors, say=say)
     clock.append(time.perf_counter())
