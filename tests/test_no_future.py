@@ -19,7 +19,7 @@ from forecast.errors import DataError
 from forecast.inference import Settings, fit
 from forecast.models import RUNGS, build_history, get_rung, load_priors
 from forecast.observations import as_of
-from tests.test_run import without_times
+from tests.runs import without_times
 
 pytestmark = pytest.mark.slow
 

@@ -14,28 +14,23 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import xarray as xr
 from pandas.testing import assert_frame_equal
 
 from forecast.case import Case, load_case
 from forecast.errors import BusyError, EngineError, ForecastError, LedgerError, OutputError, PosteriorError, RungError
-from forecast.inference import Fit, SavedPosterior, Settings
+from forecast.inference import Fit, SavedPosterior
 from forecast.inference.latents import Correction
 from forecast.ledger import Forecast, append, open_ledger, read_entries, verify
 from forecast.ledger.chain import GENESIS
 from forecast.ledger.issue import forecasts_of
-from forecast.models import RUNGS, History, Priors, Rung, get_rung
-from forecast.models.base_rate import BANDS, base_rate_data
+from forecast.models import RUNGS, get_rung
 from forecast.outlook import build_outlook
 from forecast.run import (
     FILES,
     Run,
-    Say,
     _saved_correction,
     finish,
-    fit_case,
     load_definition,
     output_folder,
     posterior_metadata,
@@ -45,37 +40,9 @@ from forecast.run import (
 )
 from tests.conftest import PRICES, TinyCase
 from tests.evaluation.records import issued, record, settled
+from tests.runs import WHEN, exact_fit, files_in, without_times
 
 ROOT = Path(__file__).resolve().parent.parent
-WHEN = "2026-04-14"
-
-
-def exact_base_rate(
-    rung: Rung, history: History, *, priors: Priors, settings: Settings | None = None, report: Say | None = None
-) -> Fit:
-    """Stand in for the sampler: the base rate is conjugate, so its posterior is drawn without compiling anything."""
-    settings = settings or Settings()
-    rng = np.random.default_rng(settings.seed)
-    shape = (settings.chains, settings.draws)
-    data = base_rate_data(history)
-    posterior = {}
-    for what, dim in (("deal", "deal_kind"), ("escalation", "escalated")):
-        prior = np.array([list(priors[f"{what}_to_{end}"].parameters.values()) for end in BANDS])
-        weights = prior + data[f"{what}_reference"] + data[f"{what}_own"]
-        draws = np.stack([rng.dirichlet(w, shape) for w in weights], axis=2)
-        posterior[what] = (("chain", "draw", "band", dim), draws)
-    stats = {n: (("chain", "draw"), rng.standard_normal(shape)) for n in ("energy", "n_steps", "depth", "step_size")}
-    stats["diverging"] = (("chain", "draw"), np.zeros(shape, dtype=bool))
-    coords = {"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}
-    timings = {"compile": 0.0, "sample": 0.0}
-    return Fit(rung, history, priors, settings, xr.Dataset(posterior, coords), xr.Dataset(stats, coords), timings)
-
-
-def exact_fit(case: Case, *, draws: int) -> Fit:
-    """Fit the base rate to a case without the sampler."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("forecast.run.fit", exact_base_rate)
-        return fit_case(case, when=WHEN, rung="R0", settings=Settings(draws=draws))
 
 
 def full_disk(*_arguments: object, **_options: object) -> None:
@@ -90,22 +57,6 @@ def write_issue(out: Path, *, stop: BaseException | None = None) -> None:
             (scratch / name).write_text(f"new {name}")
             if stop is not None and name == FILES[1]:
                 raise stop
-
-
-def files_in(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, with its content, scratch included; the lock, which is empty, is left out."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != ".lock"
-    }
-
-
-def without_times(document: dict[str, Any]) -> dict[str, Any]:
-    """Drop the three fields of a document that tell of the run itself."""
-    issue = {k: v for k, v in document["issue"].items() if k not in {"run_at", "ledger"}}
-    manifest = {k: v for k, v in document["manifest"].items() if k != "timings_s"}
-    return {**document, "issue": issue, "manifest": manifest}
 
 
 @pytest.fixture(scope="module")

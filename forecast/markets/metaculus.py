@@ -218,6 +218,8 @@ def _question(post: object, raw: Raw, contract_id: str) -> tuple[Question, int |
     if question.type == "multiple_choice" and part in (question.options or ()):
         return question, (question.options or ()).index(part)
     came = f"question {question.id} is {question.type}: only yes or no, or an option as {parsed.id}#option, can be read"
+    if question.options:
+        came += f"; its options are {', '.join(question.options)}"
     raise VenueError(Metaculus.name, raw.url, came)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from forecast.cli import main
 from forecast.inference import Fit
-from tests.test_run import exact_base_rate, files_in
+from tests.runs import exact_base_rate, files_in
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GATE, INPUT, OUTPUT, BUSY = 1, 2, 3, 4

@@ -17,7 +17,7 @@ from forecast.models import History, Priors, Rung
 from forecast.run import FILES, Say
 from tests.cli.conftest import GATE, INPUT, R0, ROOT, Refused, names, said
 from tests.conftest import TinyCase
-from tests.test_run import exact_base_rate, files_in
+from tests.runs import exact_base_rate, files_in
 
 HEAVY = {"pymc", "pytensor", "nutpie", "numba", "pandas", "numpy", "scipy", "xarray", "matplotlib", "pydantic"}
 

@@ -23,7 +23,7 @@ from forecast.evaluation.task import Ingredients, forecast_origin
 from forecast.inference import Fit, Settings
 from tests.conftest import TinyCase
 from tests.evaluation.backtesting import FRIDAYS, free_port, request_of
-from tests.test_run import exact_base_rate
+from tests.runs import exact_base_rate
 
 
 def exact(rung: Any, history: Any, *, priors: Any, settings: Settings, cores: int) -> Fit:
