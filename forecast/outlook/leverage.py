@@ -27,10 +27,11 @@ WEEKS = 104
 BANDS = (0.5, 0.8, 0.95)
 SAMPLE_PATHS = 3
 COMPARED_WEEKS = 13
-LEAST_CONTRACTION = 0.1
+LEAST_CONTRACTION, CLEAR_CONTRACTION = 0.1, 1 / 3  # standard deviation down by a twentieth, by nearly a fifth
 PRIOR_DRAWS, PRIOR_SEED = 40_000, 20180508
 LEAST_MOVE = 0.5  # standard deviations of the prior
-PRIOR_SPEAKS, MOVED, DATA_SPEAK = "prior speaking", "moved, not narrowed", "data speaking"
+PRIOR_SPEAKS, MOSTLY_PRIOR = "prior speaking", "mostly prior"
+MOVED, DATA_SPEAK = "moved, not narrowed", "data speaking"
 _DECIMALS = 3  # of curves: a thousandth of a standard deviation cannot be seen
 
 _LABELS = {"true": "True leverage", "believed": "Believed leverage", "misperception": "Misperception", "gap": "Gap"}
@@ -57,16 +58,20 @@ _RUNG_NOTES = {
     "true": "This rung knows no misperception: each side is taken to act on its true leverage.",
     "tension": "This rung has one tension for the dyad, the gap: what each side holds is not told apart.",
 }
+_SPEAKERS = {
+    PRIOR_SPEAKS: " (the prior speaking: the data hardly tell)",
+    MOSTLY_PRIOR: " (mostly the prior speaking: the data tell a little)",
+}
 _CAUSE_NOTE = (
     "Predictive, not causal: these are the paths that best account for items and ladders together. That a change of "
     "leverage would change what happens is not shown by them."
 )
 _CONTRACTION_NOTE = (
     "Contraction is 1 less the variance of the posterior over that of the prior: 1 where the data settle a number, 0 "
-    f"where they leave it as wide as it was; below {LEAST_CONTRACTION} it says “{PRIOR_SPEAKS}”, or “{MOVED}” where "
-    f"data and prior disagree: the mean has moved by {LEAST_MOVE} prior standard deviations or more. A latent is "
-    "compared with what its own law leaves open in this week, its usual spread and what fighting has taught being as "
-    "estimated, and what drivers add being left out."
+    f"where they leave it as wide as it was. Below {LEAST_CONTRACTION} it says “{PRIOR_SPEAKS}”, below a third "
+    f"“{MOSTLY_PRIOR}”; where the mean has moved by {LEAST_MOVE} prior standard deviations or more, data and prior "
+    f"disagree: below {LEAST_CONTRACTION} that is “{MOVED}”. A latent is compared with what its own law leaves open in "
+    "this week, its usual spread and what fighting has taught being as estimated, and what drivers add being left out."
 )
 
 
@@ -242,8 +247,7 @@ def _summary(rows: Sequence[Mapping[str, Any]], compared_week: str) -> list[str]
                 f"; {percent(positive[label, 'misperception'])} that it rates itself above that leverage, by more "
                 "than it usually does"
             )
-            if speaking[label] == PRIOR_SPEAKS:
-                text += " (the prior speaking: the data hardly tell)"
+            text += _SPEAKERS.get(speaking[label], "")
         found.append(f"{text}.")
     gap, day = rows[-1], date.fromisoformat(compared_week)
     text = (
@@ -347,14 +351,23 @@ def _learned(posterior: np.ndarray, mean: float, variance: float) -> dict[str, A
     """How far draws have shrunk and moved from a prior with this mean and variance."""
     contraction = float(1 - posterior.var() / variance)
     moved = float((posterior.mean() - mean) / np.sqrt(variance))
-    taught = MOVED if abs(moved) >= LEAST_MOVE else PRIOR_SPEAKS
     return {
         "prior_sd": float(np.sqrt(variance)),
         "posterior_sd": float(posterior.std()),
         "contraction": contraction,
         "moved": moved,
-        "speaking": DATA_SPEAK if contraction >= LEAST_CONTRACTION else taught,
+        "speaking": speaking_of(contraction, moved),
     }
+
+
+def speaking_of(contraction: float, moved: float) -> str:
+    """Say in a word whether a number comes from data or prior, given how much it narrowed and how far it moved."""
+    far = abs(moved) >= LEAST_MOVE
+    if contraction >= (LEAST_CONTRACTION if far else CLEAR_CONTRACTION):
+        return DATA_SPEAK
+    if far:
+        return MOVED
+    return MOSTLY_PRIOR if contraction >= LEAST_CONTRACTION else PRIOR_SPEAKS
 
 
 def _share(held: np.ndarray) -> float:

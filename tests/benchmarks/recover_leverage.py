@@ -118,12 +118,13 @@ def spelling(k: int) -> dict[str, Any]:
     true = latent.replace("misperception", "true")
     row: dict[str, Any] = {}
     for name, posterior in posteriors(made, real, seed=k).items():
+        found = f"{name}, {latent}"
         if isinstance(posterior, EngineError):
-            row[name] = {"failed": str(posterior)}
+            row[found] = {"failed": str(posterior)}
             continue
         of_true = posterior["leverage"].sel(latent=true).mean(("chain", "draw")).values
         of_gap = posterior["gap"].mean(("chain", "draw")).values
-        row[name] = {
+        row[found] = {
             "true leverage less truth, during": float((of_true - truth[true])[during].mean()),
             "gap less truth, during": float((of_gap - leverage.gap)[during].mean()),
             "error of gap, during": root_mean_square((of_gap - leverage.gap)[during]),
@@ -131,7 +132,7 @@ def spelling(k: int) -> dict[str, Any]:
         if name == "R6":
             path = posterior["leverage"].sel(latent=latent)
             mean, above = path.mean(("chain", "draw")).values, (path > 0).mean(("chain", "draw")).values
-            row[name] |= {
+            row[found] |= {
                 "misperception, during": float(mean[during].mean()),
                 "misperception, before and after": float(mean[~during].mean()),
                 "above zero, during": float(above[during].mean()),
@@ -173,8 +174,9 @@ def shown(rows: list[dict[str, Any]]) -> str:
     for study in ("planted", "spell"):
         rows_of = [row for row in rows if row[KIND] == study]
         for model in sorted({key for row in rows_of for key in row} - {KIND, "history"}):
-            of = [row[model] for row in rows_of if "failed" not in row[model]]
-            lines.append(f"{study}, {model}: {len(of)} histories, {len(rows_of) - len(of)} failed")
+            fitted = [row[model] for row in rows_of if model in row]
+            of = [found for found in fitted if "failed" not in found]
+            lines.append(f"{study}, {model}: {len(of)} histories, {len(fitted) - len(of)} failed")
             lines += [_over(key, [f[key] for f in of]) for key in of[0]] if of else []
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ from forecast.inference.lessons import Lessons
 from forecast.models import History, get_rung
 from forecast.models.moves import GAP_GROUPS
 from forecast.outlook import Outlook, to_document
-from forecast.outlook.leverage import leverage_section
+from forecast.outlook.leverage import leverage_section, speaking_of
 from tests.models.given import made_up_fit, real_history, shipped_priors
 
 NORMAL = {0.5: 0.6745, 0.8: 1.2816, 0.95: 1.9600}  # half-widths of the central intervals of a standard normal
@@ -209,10 +209,37 @@ def test_what_moved_without_narrowing_is_not_the_prior_speaking() -> None:
     assert iran["moved"] == pytest.approx(1 / half_normal, abs=0.02)
 
 
+@pytest.mark.parametrize(
+    ("contraction", "moved", "speaking"),
+    [
+        (0.05, 0.2, "prior speaking"),
+        (0.05, -0.6, "moved, not narrowed"),
+        (0.11, 0.2, "mostly prior"),
+        (0.11, -0.6, "data speaking"),
+        (0.32, 0.2, "mostly prior"),
+        (0.34, 0.2, "data speaking"),
+        (-0.4, 1.3, "moved, not narrowed"),
+    ],
+)
+def test_who_speaks_is_said_in_steps(contraction: float, moved: float, speaking: str) -> None:
+    """A number near a bound changes its word by one step from run to run, not from one end to the other."""
+    assert speaking_of(contraction, moved) == speaking
+
+
 def test_the_summary_says_where_only_the_prior_speaks_of_misperception(section: dict[str, Any]) -> None:
     us, iran, _gap = section["summary"]
     assert iran.endswith("(the prior speaking: the data hardly tell).")
     assert "prior" not in us
+
+
+def test_the_summary_says_where_mostly_the_prior_speaks_of_misperception() -> None:
+    fit = leverage_fit("R6")
+    narrowed = fit.posterior.assign(leverage=fit.posterior["leverage"] * xr.DataArray([1, 1, 1, 0.9], dims="latent"))
+    section = leverage_section(replace(fit, posterior=narrowed))
+    assert section is not None
+    row = row_of(section, "iran", "misperception")
+    assert (row["contraction"], row["speaking"]) == (pytest.approx(1 - 0.9**2, abs=0.03), "mostly prior")
+    assert section["summary"][1].endswith("(mostly the prior speaking: the data tell a little).")
 
 
 def test_what_drivers_add_counts_for_the_level_and_not_for_the_contraction() -> None:

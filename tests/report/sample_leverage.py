@@ -4,6 +4,8 @@ import math
 from datetime import date, timedelta
 from typing import Any
 
+from forecast.outlook.leverage import speaking_of
+
 SIDES = {"us": "United States", "iran": "Iran"}
 BANDS = {0.5: 0.67, 0.8: 1.28, 0.95: 1.96}
 LABELS = {"true": "True leverage", "believed": "Believed leverage", "misperception": "Misperception", "gap": "Gap"}
@@ -38,7 +40,6 @@ def _series(side: str | None, latent: str, spread: float, prior: float) -> dict[
 
 
 def _estimate(median: float, half: float, contraction: float, moved: float = 0.1) -> dict[str, Any]:
-    hardly = "moved, not narrowed" if moved >= 0.5 else "prior speaking"
     return {
         "median": median,
         "lower": median - half,
@@ -47,7 +48,7 @@ def _estimate(median: float, half: float, contraction: float, moved: float = 0.1
         "posterior_sd": math.sqrt(1 - contraction),
         "contraction": contraction,
         "moved": moved,
-        "speaking": hardly if contraction < 0.1 else "data speaking",
+        "speaking": speaking_of(contraction, moved),
     }
 
 
