@@ -138,6 +138,9 @@ def spelling(k: int) -> dict[str, Any]:
                 "above zero, during": float(above[during].mean()),
                 "above zero, before and after": float(above[~during].mean()),
             }
+    with_misperception, without = (row[f"{name}, {latent}"] for name in ("R6", "R5"))
+    if (error := "error of gap, during") in with_misperception.keys() & without.keys():
+        with_misperception[f"{error}, less that of R5"] = with_misperception[error] - without[error]
     return row
 
 
