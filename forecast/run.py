@@ -172,7 +172,7 @@ def run_case(  # noqa: PLR0913  # the options of `forecast run`, by name
             run = finish(
                 fitted,
                 by=by,
-                out=out or Path("out") / case.id / str(fitted.history.vintage.day),
+                out=out or Path("out") / case.id / str(fitted.history.vintage.instant.date()),
                 command=command,
                 next_run=next_run,
                 say=say,

@@ -16,6 +16,7 @@ from forecast.case.schema import (
     Signal,
     Term,
     deadline,
+    last_whole_day,
 )
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "Term",
     "available_cases",
     "deadline",
+    "last_whole_day",
     "load_case",
 ]

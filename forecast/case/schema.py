@@ -260,6 +260,11 @@ def deadline(day: date, time_zone: str) -> datetime:
     return datetime.combine(day, time(23, 59, 59), ZoneInfo(time_zone)).astimezone(UTC)
 
 
+def last_whole_day(instant: datetime) -> date:
+    """Return the last day (UTC) that is over at an instant: what is dated by day alone is known at that day's end."""
+    return (instant.astimezone(UTC) + timedelta(seconds=1)).date() - timedelta(days=1)
+
+
 class Term(BaseModel):
     """A term of office of the coercer's executive: what a promise can be worth before the next one."""
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from forecast.case import last_whole_day
 from forecast.errors import LedgerError
 from forecast.evaluation.table import add_clusters
 from forecast.ledger import Forecast, Instance, Ledger, Resolution, read_entries, verify
@@ -189,8 +190,8 @@ def _row(forecast: Forecast, found: tuple[Resolution, ...], overtaken: bool) -> 
 
 
 def _was_closed(forecast: Forecast, resolution: Resolution) -> bool:
-    """Whether the question was decided by the end of the forecast's day."""
-    return min(resolution.decided_on, forecast.by) <= forecast.origin.date()
+    """Whether the question was decided by the end of the day that the forecast starts from."""
+    return min(resolution.decided_on, forecast.by) <= last_whole_day(forecast.origin)
 
 
 def _read(forecast: Forecast, resolution: Resolution | None) -> dict[str, Any]:

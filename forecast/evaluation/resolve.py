@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import date
 from functools import cache
 
+from forecast.case import last_whole_day
 from forecast.evaluation.outcomes import Outcome, realised
 from forecast.ledger import Forecast
 from forecast.ledger.resolution import Finding
@@ -25,7 +26,7 @@ def decided_by(vintage: Vintage) -> Callable[[Forecast], Finding | None]:
         return {o.question: o for o in realised(vintage, as_of=as_of, by=[by]) if not o.category}
 
     def decide(forecast: Forecast) -> Finding | None:
-        asked = forecast.origin.date()
+        asked = last_whole_day(forecast.origin)
         if forecast.wording != wordings.get(forecast.question) or asked > vintage.day:
             return None
         return _finding(outcomes(asked, forecast.by)[forecast.question], forecast)

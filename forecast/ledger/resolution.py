@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
+from forecast.case import last_whole_day
 from forecast.errors import LedgerError
 from forecast.ledger.chain import Entry
 from forecast.ledger.database import Ledger
@@ -131,7 +132,7 @@ def only(
         instance
         for instance in asked(ledger, case)
         if (instance.question, instance.by) == (question, by)
-        and (instance.origin == origin if origin else instance.origin.date() < finding.decided_on)
+        and (instance.origin == origin if origin else last_whole_day(instance.origin) < finding.decided_on)
     }
     if not wanted:
         when = f" as of {origin.isoformat()}" if origin else f" made before {finding.decided_on}"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from forecast.case import last_whole_day
 from forecast.errors import LedgerError
 from forecast.ledger.records import Forecast, Instance, Record, Resolution, instant_text
 
@@ -89,7 +90,7 @@ def _check_resolution(resolution: Resolution, forecast: Forecast | None, now: da
     if resolution.public_at < datetime.combine(resolution.decided_on, datetime.min.time(), UTC) - timedelta(days=1):
         message = f"{name}: public at {instant_text(resolution.public_at)}, yet decided on {resolution.decided_on}"
         raise LedgerError(message)
-    if resolution.decided_on < resolution.origin.date():
+    if resolution.decided_on < last_whole_day(resolution.origin):
         message = f"{name}: decided on {resolution.decided_on}, before the forecast's as-of time"
         raise LedgerError(message)
     if resolution.outcome == _ONLY_AT_DEADLINE.get(forecast.event) and resolution.public_at < forecast.deadline:

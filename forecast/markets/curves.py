@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
+from forecast.case import last_whole_day
 from forecast.errors import DataError
 from forecast.outlook import Outlook
 from forecast.outlook.probabilities import INTERVAL
@@ -62,7 +63,7 @@ class ModelCurves:
         Within a week an event is spread evenly, as in :func:`forecast.outlook.paths.occurred_by`.
         """
         curve = self.curves.get(event)
-        weeks = (deadline - datetime.combine(self.as_of.date(), _DAY_END)) / _WEEK
+        weeks = (deadline - datetime.combine(last_whole_day(self.as_of), _DAY_END)) / _WEEK
         if curve is None or weeks > len(curve.mean) - 1:
             return None
         asked, given = max(weeks, 0.0), np.arange(len(curve.mean))

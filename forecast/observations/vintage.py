@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pandas as pd
 
-from forecast.case import Case
+from forecast.case import Case, last_whole_day
 from forecast.errors import AsOfError
 from forecast.observations.tables import (
     check_outcomes,
@@ -54,12 +54,12 @@ class Vintage:
 
     @property
     def day(self) -> date:
-        """The UTC day of the as-of time."""
-        return self.instant.date()
+        """Last UTC day that was over at the as-of time: one that has only begun is neither coded nor forecast from."""
+        return last_whole_day(self.instant)
 
     @property
     def coded_until(self) -> date:
-        """Last day for which silence is evidence: the as-of day, or the end of the case's coding if that is earlier."""
+        """Last day for which silence is evidence: ``day``, or the end of the case's coding if that is earlier."""
         return min(self.day, self.case.coded_until)
 
     @property
@@ -145,7 +145,7 @@ def refuse_future(instant: datetime) -> None:
 def _check_instant(case: Case, instant: datetime) -> None:
     refuse_future(instant)
     earliest = case.grid_start + timedelta(weeks=26)
-    if instant.date() < earliest:
+    if last_whole_day(instant) < earliest:
         message = (
             f"as-of {instant:%Y-%m-%d}: {case.id} starts on {case.grid_start}; the first usable as-of is {earliest}"
         )
@@ -160,7 +160,7 @@ def _latest_revisions(table: pd.DataFrame, instant: datetime) -> pd.DataFrame:
 
 
 def _known_episodes(table: pd.DataFrame, instant: datetime) -> pd.DataFrame:
-    today = _last_whole_day(instant)
+    today = pd.Timestamp(last_whole_day(instant))
     public = table["published_at"].notna() & (table["published_at"] <= instant)
     over = public & (table["ended_on"] <= today)
     check_outcomes(table[over])
@@ -179,15 +179,10 @@ def _known_episodes(table: pd.DataFrame, instant: datetime) -> pd.DataFrame:
 
 
 def _known_breakdowns(table: pd.DataFrame, instant: datetime) -> pd.DataFrame:
-    today = _last_whole_day(instant)
+    today = pd.Timestamp(last_whole_day(instant))
     known = table[table["published_at"] <= instant].copy()
     for day, texts in (("deal_on", ["deal", "deal_kind"]), ("escalated_on", ["escalation"])):
         later = known[day] > today
         known.loc[later, day] = pd.NaT
         known.loc[later, texts] = ""
     return known.sort_values("id", kind="stable", ignore_index=True)
-
-
-def _last_whole_day(instant: datetime) -> pd.Timestamp:
-    """Return the last day that is over: what is dated by day alone is known at the end of that day."""
-    return pd.Timestamp((instant + timedelta(seconds=1)).date()) - pd.Timedelta(days=1)

@@ -129,7 +129,9 @@ def staleness(history: History) -> dict[str, Any]:
     days = (history.origin.as_of - history.origin.day).days
     until = f"{history.origin.day:%-d %B %Y}"
     if days == 0:
-        return {"status": "fresh", "days": 0, "text": f"Data are coded up to the as-of day, {until}."}
+        whole = history.vintage.instant.date() == history.origin.day
+        what = "the as-of day" if whole else "the last day that was over at the as-of time"
+        return {"status": "fresh", "days": 0, "text": f"Data are coded up to {what}, {until}."}
     status = "late" if days <= _STALE_DAYS else "stale"
     text = (
         f"The data end on {until}, {counted(days, 'day')} before the as-of day. What happened since is simulated, not "

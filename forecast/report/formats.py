@@ -121,6 +121,11 @@ def minute(stamp: str) -> str:
     return f"{day(moment.isoformat())}, {moment:%H:%M} UTC"
 
 
+def instant(stamp: str) -> str:
+    """Spell an as-of time out: the day if it is the end of one, and the minute if it lies within one."""
+    return day(stamp) if stamp.endswith("T23:59:59Z") else minute(stamp)
+
+
 def weeks(count: float) -> str:
     """Say a length of time in weeks: ``under a week``, ``1 week``, ``13 weeks``."""
     if count < 1:
@@ -166,6 +171,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "counted": counted,
     "day": day,
     "fixed": fixed,
+    "instant": instant,
     "minute": minute,
     "percent": percent,
     "plain": plain,
