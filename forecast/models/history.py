@@ -205,7 +205,7 @@ def plan_at(vintage: Vintage, starts: np.ndarray, *, public_by: np.ndarray) -> P
     """
     rows = vintage.observations[vintage.observations["signal"].eq("deadline")]
     due = days_of(rows["event_time"])[None, :]
-    public = days_of(rows["published_at"])[None, :]
+    public = days_of(rows["first_published_at"])[None, :]  # a later revision does not unsay it
     ahead = (due > starts[:, None]) & (due <= starts[:, None] + DEADLINE_WINDOW_DAYS * DAY)
     ahead &= public <= public_by[:, None]
     hard = rows["value"].to_numpy(dtype=float)[None, :] > 1

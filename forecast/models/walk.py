@@ -80,8 +80,10 @@ class HazardWalker:
             stayed = after[ladder] == before[ladder]
             self._weeks[ladder] = np.where(stayed, self._weeks[ladder] + exposure, exposure)
         self.diplomacy, self.force = after["diplomacy"], after["force"]
-        persists, starts = self._chance["mediation_persists"], self._chance["mediation_starts"]
-        self._mediation = self._rng.random(self._mediation.shape) < np.where(self._mediation, persists, starts)
+        mediated = _later(
+            self._mediation, self._chance["mediation_persists"], self._chance["mediation_starts"], exposure
+        )
+        self._mediation = self._rng.random(self._mediation.shape) < mediated
         if self._composites is not None:
             self._composites.step(exposure, self._rng)
         if self._gap is not None:
@@ -177,12 +179,14 @@ class _Gap:
 class BaseRateWalker:
     """Paths of R0: a first deal and a first escalation, independent, each uniform within its band.
 
+    A base rate has no clock of its own: it counts from the as-of time, and the steps before that change nothing.
     A base rate knows first passages only: levels wait below what may come (from the start, even with a deal in force or
     in conflict, so that a step up is there to see), step up once, and stay there.
     """
 
     def __init__(self, draws: xr.Dataset, origin: Origin, *, paths: int, rng: np.random.Generator) -> None:
         self._rng = rng
+        self._lead = origin.lead_steps
         self._deal = _values(draws, "deal")
         self._escalation = _values(draws, "escalation")
         shape = (draws.sizes["sample"], paths)
@@ -192,8 +196,10 @@ class BaseRateWalker:
         self.force = np.full(shape, self._below["force"])
 
     def step(self, week: int) -> None:
-        """Advance every path by one week; beyond the last band its rate goes on."""
-        band, passed = _band_of(week)
+        """Advance every path by one week beyond the as-of time; beyond the last band its rate goes on."""
+        if week < self._lead:
+            return
+        band, passed = _band_of(week - self._lead)
         width = BANDS[band] - (BANDS[band - 1] if band else 0)
         kinds = _weekly(self._deal[:, band, 1:], width, passed)
         drawn = self._rng.random(self.diplomacy.shape)
@@ -209,6 +215,18 @@ class BaseRateWalker:
         stepped = np.where(waiting & comes, new, level)
         self._waiting[ladder] = waiting & ~comes
         return stepped
+
+
+def _later(on: np.ndarray, persists: np.ndarray, starts: np.ndarray, share: float) -> np.ndarray:
+    """Chance that a two-state chain is on a share of a week later, given whether it is on and its weekly chances.
+
+    What is left of a state's lead over the other, ``persists - starts``, fades by that factor a week.
+    """
+    if share == 1.0:
+        return np.where(on, persists, starts)
+    in_the_long_run = starts / (1.0 - persists + starts)
+    left = np.maximum(persists - starts, 0.0) ** share
+    return np.asarray(in_the_long_run + left * (on - in_the_long_run))
 
 
 def _weekly(chance: np.ndarray, width: int, passed: int) -> np.ndarray:

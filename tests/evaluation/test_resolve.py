@@ -14,7 +14,7 @@ from forecast.observations import as_of
 ORIGIN = datetime(2026, 4, 10, 23, 59, 59, tzinfo=UTC)
 
 
-def asked(case: Case, question: str, by: str, *, wording: str | None = None) -> Forecast:
+def asked(case: Case, question: str, by: str, *, wording: str | None = None, origin: datetime = ORIGIN) -> Forecast:
     of = next(q for q in case.questions if q.id == question)
     return Forecast(
         case=case.id,
@@ -24,8 +24,8 @@ def asked(case: Case, question: str, by: str, *, wording: str | None = None) -> 
         horizon_weeks=None,
         by=date.fromisoformat(by),
         deadline=deadline(date.fromisoformat(by), "UTC"),
-        origin=ORIGIN,
-        issued_at=ORIGIN,
+        origin=origin,
+        issued_at=origin,
         model_version="0",
         rung="R0",
         probability=0.5,
@@ -65,6 +65,22 @@ def test_the_memorandum_of_june_settles_a_deal_and_not_a_comprehensive_one(ledge
     assert by_question["deal", "2026-05-08"].outcome == "no"
     assert by_question["deal", "2027-04-09"].outcome == "yes"  # it came long before its date
     assert ("escalation", "2026-06-30") not in by_question  # worded otherwise since: for a person
+
+
+@pytest.mark.parametrize(
+    ("origin", "question", "by"),
+    [
+        ("2026-02-27T23:59:59Z", "escalation", "2026-03-27"),
+        ("2026-02-28T00:00:00Z", "escalation", "2026-03-27"),  # the war began later that day
+        ("2026-06-17T12:00:00Z", "deal", "2026-07-31"),  # the memorandum was signed that day
+    ],
+)
+def test_what_comes_later_on_the_day_of_the_forecast_counts(us_iran: Case, origin: str, question: str, by: str) -> None:
+    """A day that has only begun is neither coded nor forecast from, so its events are still to come."""
+    forecast = asked(us_iran, question, by, origin=datetime.fromisoformat(origin))
+    finding = decided_by(as_of(us_iran, "2026-09-30"))(forecast)
+    assert finding is not None
+    assert finding.outcome == "yes"
 
 
 def test_what_is_not_yet_known_stays_open_and_nothing_is_settled_twice(ledger: Ledger, us_iran: Case) -> None:

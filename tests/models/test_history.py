@@ -1,12 +1,13 @@
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
 import pytest
 
 from forecast.models import History, build_history, horizon_day
-from forecast.models.history import weeks_in_level
+from forecast.models.history import plan_at, weeks_in_level
 from forecast.models.moves import FEATURES
 from forecast.observations import Vintage
 from tests.conftest import ACTS, PRICES, TinyCase
@@ -75,6 +76,14 @@ def test_deadlines_count_in_the_fortnight_before_them_and_only_once_public(histo
     np.testing.assert_array_equal(column(history, "deadline"), [bool(h) for h in hardness])
     np.testing.assert_array_equal(column(history, "hard_deadline"), [any(v > 1 for v in h) for h in hardness])
     assert any(hardness)
+
+
+def test_a_note_mended_later_does_not_unsay_a_deadline(history: History) -> None:
+    rows = history.vintage.observations
+    mended = rows.assign(published_at=rows["published_at"].where(rows["signal"] != "deadline", history.vintage.instant))
+    starts = history.weeks.ends[:-1]
+    again = plan_at(replace(history.vintage, observations=mended), starts, public_by=starts)
+    np.testing.assert_array_equal(again.deadline, column(history, "deadline"))
 
 
 def test_the_term_left_shrinks_to_a_twentieth_and_starts_anew(history: History) -> None:

@@ -12,7 +12,7 @@ from forecast.models.base_rate import BANDS
 from forecast.models.hazards import CHANCES
 from forecast.models.history import Plan, weeks_in_level
 from forecast.models.moves import DRIVEN, FEATURES, MOVE_NAMES, TERM_NAMES, placement
-from forecast.models.walk import BaseRateWalker, HazardWalker
+from forecast.models.walk import BaseRateWalker, HazardWalker, _later
 from tests.models.given import drawn, real_history
 from tests.models.plain import STEPS, Week, chances, log_odds
 
@@ -330,6 +330,15 @@ def test_composites_of_paths_go_by_their_autoregressions(history: History, lead:
     np.testing.assert_allclose(felt.var(axis=1), variance, rtol=4.5 * np.sqrt(2 / PATHS))
 
 
+def test_mediation_comes_and_goes_by_its_weekly_chances_in_parts_of_weeks_too() -> None:
+    """Two-state chain: a third of a week and then two thirds of one are a week."""
+    persists, starts = np.array(CHANCE["mediation_persists"]), np.array(CHANCE["mediation_starts"])
+    off_on = np.array([False, True])
+    third, rest = (_later(off_on, persists, starts, share) for share in (1 / 3, 2 / 3))
+    np.testing.assert_allclose((1 - third) * rest[0] + third * rest[1], [starts, persists])
+    np.testing.assert_array_equal(_later(off_on, persists, starts, 1.0), [starts, persists])
+
+
 # --- the base rate ---------------------------------------------------------------------------------------------------
 
 DEAL = [[0.80, 0.15, 0.05], [0.70, 0.10, 0.20], [0.90, 0.08, 0.02], [0.60, 0.30, 0.10]]
@@ -397,6 +406,16 @@ def test_a_base_rate_has_its_chances_wherever_it_starts_and_stays_on_the_ladders
     for week in (1, 4, 13):
         assert_close(climbed[0][week - 1].mean(), np.float64(expected_by(week, lambda b: 1 - DEAL[b][0])))
         assert_close(climbed[1][week - 1].mean(), np.float64(expected_by(week, lambda b: ESCALATION[b][1])))
+
+
+@pytest.mark.parametrize("lead", [1, 6])
+def test_a_base_rate_counts_from_the_as_of_time(lead: int) -> None:
+    """However long ago the coding ended: it has no clock of its own."""
+    late = replace(origin_at(1, 1), lead_steps=lead)
+    waited, at_once = walked_base_rate(late, lead + 26), walked_base_rate(origin_at(1, 1), 26)
+    for after, straight in zip(waited, at_once, strict=True):
+        np.testing.assert_array_equal(after[: lead + 1], np.broadcast_to(after[0], after[: lead + 1].shape))
+        np.testing.assert_array_equal(after[lead:], straight)
 
 
 def test_a_base_rate_keeps_the_kinds_of_deals_apart_when_a_deal_is_in_force() -> None:

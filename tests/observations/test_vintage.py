@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -222,6 +223,13 @@ def test_a_time_is_taken_in_its_zone() -> None:
     for when in ("2026-04-15T00:00+03:30", "2026-04-14T20:30Z", datetime(2026, 4, 15, tzinfo=tehran)):
         assert parse_instant(when) == expected
         assert parse_instant(when).utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize("when", ["2026-06-17T00:00:00Z", "2026-06-17T12:00:00Z", "2026-06-17T23:59:58Z"])
+def test_a_day_that_is_not_over_is_not_coded(us_iran: Case, when: str) -> None:
+    vintage, before = as_of(us_iran, when), as_of(us_iran, "2026-06-16")
+    assert vintage.day == vintage.coded_until == before.day == date(2026, 6, 16)
+    assert code_weeks(vintage).ends[-1] == code_weeks(before).ends[-1] == np.datetime64("2026-06-16")
 
 
 def test_a_row_shows_from_the_second_of_its_publication(tiny_case: TinyCase) -> None:
