@@ -18,7 +18,7 @@ from forecast.outlook.document import rounded
 
 SCHEMA = "forecast-difference/1"
 CLEAR = 2.0  # Monte-Carlo standard errors that a change must exceed to be told from the simulation's own noise
-_LATENT = ("median", "lower", "upper", "p_positive")
+_LATENT = ("median", "lower", "upper", "p_positive", "from_drivers")
 
 
 class _Case(BaseModel):
@@ -87,6 +87,7 @@ class _Latent(BaseModel):
     lower: float
     upper: float
     p_positive: float
+    from_drivers: float | None = None  # outlooks of earlier days do not say
 
 
 class _Now(BaseModel):
@@ -151,8 +152,10 @@ def difference(one: Issued, other: Issued) -> dict[str, Any]:
     dict
         JSON-ready, schema ``forecast-difference/1``: ``before`` and ``after`` (as-of time, rung, gate, levels),
         ``warnings``, ``steps`` of the ladders in between, ``marks`` that changed, ``probabilities`` and ``leverage``.
-        A change is after less before; that of a probability is ``clear`` where it is more than two Monte-Carlo standard
-        errors. Changes of leverage have no interval of their own: the two posteriors are of different runs.
+        Rows are of one horizon, which ends on another day in the later outlook, or of one date that both were asked
+        for (``horizon_weeks`` is null). A change is after less before; that of a probability is ``clear`` where it is
+        more than two Monte-Carlo standard errors. Changes of leverage have no interval of their own: the two posteriors
+        are of different runs.
 
     Raises
     ------
@@ -220,12 +223,12 @@ def _key(step: _Step) -> tuple[date, str, str]:
 
 
 def _probabilities(before: Issued, after: Issued) -> list[dict[str, Any]]:
-    earlier = {(p.event, p.horizon_weeks): p for p in before.probabilities if p.horizon_weeks is not None}
+    earlier = {_asked(p): p for p in before.probabilities}
     rows = []
     for p in after.probabilities:
-        if p.horizon_weeks is None or (p.event, p.horizon_weeks) not in earlier:
+        if _asked(p) not in earlier:
             continue
-        was = earlier[p.event, p.horizon_weeks]
+        was = earlier[_asked(p)]
         change = p.mean - was.mean
         ends = {"before": was, "after": p}
         kept = ("by", "mean", "lower", "upper")
@@ -242,6 +245,11 @@ def _probabilities(before: Issued, after: Issued) -> list[dict[str, Any]]:
     return rows
 
 
+def _asked(row: _Probability) -> tuple[str, int | str]:
+    """What a probability is asked for: so many weeks ahead, or by a date of its own."""
+    return row.event, row.by if row.horizon_weeks is None else row.horizon_weeks
+
+
 def _leverage(before: Issued, after: Issued) -> dict[str, Any] | None:
     """Latents that both outlooks have; None where either is of a rung without any."""
     if before.leverage is None or after.leverage is None:
@@ -256,11 +264,16 @@ def _leverage(before: Issued, after: Issued) -> dict[str, Any] | None:
             "before": earlier[x.side, x.latent].model_dump(include=set(_LATENT)),
             "after": x.model_dump(include=set(_LATENT)),
             "change": x.median - earlier[x.side, x.latent].median,
+            "change_from_drivers": _less(x.from_drivers, earlier[x.side, x.latent].from_drivers),
         }
         for x in after.leverage.now.rows
         if (x.side, x.latent) in earlier
     ]
     return {"interval": after.leverage.now.interval, "rows": rows}
+
+
+def _less(after: float | None, before: float | None) -> float | None:
+    return None if after is None or before is None else after - before
 
 
 def _stamp(when: datetime) -> str:

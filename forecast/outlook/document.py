@@ -13,12 +13,12 @@ import numpy as np
 
 from forecast import __version__
 from forecast.case import LADDERS, LEVELS, Case
-from forecast.models.moves import DRIVEN
+from forecast.models.moves import CALM, CONFLICT, DRIVEN
 from forecast.outlook import describe
 from forecast.outlook.leverage import leverage_section
 from forecast.outlook.outlook import OUTCOME_LABELS, Answer, Outlook
-from forecast.outlook.paths import NEVER
-from forecast.outlook.probabilities import INTERVAL
+from forecast.outlook.paths import NEVER, first_step_up, occurred_by
+from forecast.outlook.probabilities import INTERVAL, summarise
 from forecast.outlook.words import fraction, percent, word
 
 SCHEMA = "forecast-outlook/1"
@@ -87,7 +87,9 @@ def to_document(
         "issue": _issue(outlook, run_at, next_run)
         | {"fallbacks": [{"rung": f.rung, "reason": f.reason} for f in fallbacks], "ledger": ledger},
         "state": describe.state(history),
-        "headlines": [_headline(a) for a in outlook.answers if a.question.headline and _at(a, outlook, HEADLINE_WEEKS)],
+        "headlines": [
+            _headline(a, outlook) for a in outlook.answers if a.question.headline and _at(a, outlook, HEADLINE_WEEKS)
+        ],
         "outcomes": _outcomes(outlook),
         "probabilities": [_probability_row(a) for a in outlook.answers],
         **_questions(history.case),
@@ -130,14 +132,29 @@ def _at(answer: Answer, outlook: Outlook, wanted: int) -> bool:
     return answer.horizon_weeks == nearest
 
 
-def _headline(answer: Answer) -> dict[str, Any]:
+def _of_which(answer: Answer, outlook: Outlook) -> str:
+    """How much of an escalation's probability goes beyond the level that is held, which a reader takes it to mean."""
+    held = outlook.origin.force
+    if answer.question.event != "escalation" or not outlook.fit.rung.levels_move_on or held == CALM:
+        return ""
+    if held == CONFLICT:
+        return " Conflict is held already: what counts is a new step up after an easing."
+    came = occurred_by(answer.question, first_step_up(outlook.paths.force, CONFLICT), answer.weeks)
+    p = summarise(outlook.paths, came).mean
+    return (
+        f" Of it, {percent(p)} ({fraction(p)}; {word(p)[0]}) is a step up to conflict; the rest is a return to "
+        "coercion, the level held, after an easing."
+    )
+
+
+def _headline(answer: Answer, outlook: Outlook) -> dict[str, Any]:
     p = answer.probability
     name, span = word(p.mean)
     by = f"{answer.by.day} {answer.by:%B %Y}"
     text = (
         f"{answer.question.label} by {by}: {percent(p.mean)} ({fraction(p.mean)}; {name}, which stands for {span}). "
         f"The number itself is uncertain: {percent(INTERVAL)} of the posterior lies between {percent(p.lower)} and "
-        f"{percent(p.upper)}."
+        f"{percent(p.upper)}.{_of_which(answer, outlook)}"
     )
     return {
         "event": answer.question.id,
@@ -194,8 +211,14 @@ def _outcomes(outlook: Outlook) -> dict[str, Any]:
             {"key": k, "label": OUTCOME_LABELS[k], "probability": p.mean, "mcse": p.mcse, "dots": n}
             for (k, p), n in zip(found.items(), dots, strict=True)
         ],
-        "note": "What comes first; a deal and an escalation in the same week count as escalation.",
+        "note": "What comes first; a deal and an escalation in the same week count as escalation." + _returns(outlook),
     }
+
+
+def _returns(outlook: Outlook) -> str:
+    if not outlook.fit.rung.levels_move_on or outlook.origin.force == CALM:
+        return ""
+    return f" So does a return to {LEVELS['force'][outlook.origin.force]}, the level held, after an easing."
 
 
 def share_dots(shares: list[float], dots: int) -> list[int]:
@@ -316,7 +339,12 @@ def _model_limits(outlook: Outlook) -> list[str]:
         )
     if outlook.origin.as_of > outlook.origin.day:
         limits.append(describe.staleness(outlook.fit.history)["text"])
-    if not outlook.fit.rung.levels_move_on:
+    if outlook.fit.rung.levels_move_on:
+        limits.append(
+            "Escalation is any step up the force ladder, also one back to a level that was held before an easing: it "
+            "does not always leave things worse than they are now."
+        )
+    else:
         limits.append(
             "A base rate knows first passages only: how long a deal lasts, and what follows, is not in it, and deal "
             "and escalation are taken as independent."

@@ -29,6 +29,7 @@ SAMPLE_PATHS = 3
 COMPARED_WEEKS = 13
 LEAST_CONTRACTION, CLEAR_CONTRACTION = 0.1, 1 / 3  # standard deviation down by a twentieth, by nearly a fifth
 PRIOR_DRAWS, PRIOR_SEED = 40_000, 20180508
+CHANGES_IT = 0.05  # of a probability, for the summary to say what it would be otherwise
 LEAST_MOVE = 0.5  # standard deviations of the prior
 PRIOR_SPEAKS, MOSTLY_PRIOR = "prior speaking", "mostly prior"
 MOVED, DATA_SPEAK = "moved, not narrowed", "data speaking"
@@ -228,6 +229,8 @@ def _now(
             **_estimate(latent.draws[:, -1]),
             "p_positive": _share(latent.draws[:, -1] > 0),
             "p_higher": _share(latent.draws[:, -1] > latent.draws[:, before]),
+            "from_drivers": float(np.median(latent.draws[:, -1] - latent.bare)),
+            "p_positive_without_drivers": _share(latent.bare > 0),
             **_learned(latent.bare, 0.0, latent.by_law),
         }
         for (side, kind), latent in latents.items()
@@ -238,23 +241,31 @@ def _now(
 def _summary(rows: Sequence[Mapping[str, Any]], compared_week: str) -> list[str]:
     """What the latest week comes to, in words."""
     positive = {(row["side_label"], row["latent"]): row["p_positive"] for row in rows}
+    without_drivers = {(row["side_label"], row["latent"]): _without_drivers(row) for row in rows}
     speaking = {row["side_label"]: row["speaking"] for row in rows if row["latent"] == "misperception"}
     found = []
     for label in dict.fromkeys(row["side_label"] for row in rows if row["side"] is not None):
         text = f"{label}: {percent(positive[label, 'true'])} that its true leverage is above what is usual for it"
+        text += without_drivers[label, "true"]
         if (label, "misperception") in positive:
             text += (
-                f"; {percent(positive[label, 'misperception'])} that it rates itself above that leverage, by more "
+                f"; {percent(positive[label, 'misperception'])} that it rates itself higher, against that leverage, "
                 "than it usually does"
             )
             text += _SPEAKERS.get(speaking[label], "")
         found.append(f"{text}.")
     gap, day = rows[-1], date.fromisoformat(compared_week)
     text = (
-        f"Gap: {percent(gap['p_positive'])} that there is less room for a deal than usual; {percent(gap['p_higher'])} "
-        f"that there is less than on {day.day} {day:%B %Y}."
+        f"Gap: {percent(gap['p_positive'])} that there is less room for a deal than usual{_without_drivers(gap)}; "
+        f"{percent(gap['p_higher'])} that there is less than on {day.day} {day:%B %Y}."
     )
     return [*found, text]
+
+
+def _without_drivers(row: Mapping[str, Any]) -> str:
+    """Say what would be left of a statement without the drivers, where that is another statement."""
+    left = row["p_positive_without_drivers"]
+    return f" ({percent(left)} without what drivers add)" if abs(left - row["p_positive"]) >= CHANGES_IT else ""
 
 
 # --- parameters ------------------------------------------------------------------------------------------------------
@@ -325,8 +336,9 @@ def _driver_effects(fit: Fit, sides: Mapping[str, str], rng: np.random.Generator
             "sign": int(driver.sign),
             **_estimate(drawn[driver.id]),
             **_learned(drawn[driver.id], prior.mean(), prior.var()),
+            "adds_now": float(np.median(drawn[driver.id]) * moved),
         }
-        for driver in fit.history.items.drivers
+        for driver, moved in zip(fit.history.items.drivers, fit.history.items.moved[-1], strict=True)
     ]
 
 

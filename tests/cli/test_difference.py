@@ -28,7 +28,7 @@ def test_two_issues_are_printed_side_by_side(issues: tuple[str, str], capsys: py
     assert main(["diff", *issues]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("2026-10-09T23:59:59Z and 2026-10-16T23:59:59Z")
-    assert any(line.endswith(" +20") for line in lines)
+    assert any(line.endswith(" +20.0") for line in lines)
     assert any(line.startswith("  Gap ") for line in lines)
 
 

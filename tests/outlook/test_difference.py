@@ -1,5 +1,6 @@
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def after(before: dict[str, Any]) -> dict[str, Any]:
     second["mean"] += second["mcse"]
     row = later["leverage"]["now"]["rows"][0]
     row["median"] += 0.5
+    row["from_drivers"] += 0.3
     return later
 
 
@@ -47,6 +49,7 @@ def test_what_came_between_and_what_moved(before: dict[str, Any], after: dict[st
     assert [row["clear"] for row in moved[:3]] == [True, False, False]
     assert all(row["change"] == 0 for row in moved[2:])
     assert [row["change"] for row in found["leverage"]["rows"]][:2] == pytest.approx([0.5, 0.0])
+    assert [row["change_from_drivers"] for row in found["leverage"]["rows"]][:2] == pytest.approx([0.3, 0.0])
     assert found["warnings"] == []
 
 
@@ -78,9 +81,34 @@ def test_the_lines_name_the_step_and_mark_noise(before: dict[str, Any], after: d
     lines = list(difference_lines(difference(Issued.model_validate(before), Issued.model_validate(after))))
     assert "week to 2026-10-16, diplomacy: talks -> none" in lines
     assert "  2026-10-15 E1: A walkout." in lines
-    (fell,) = [line for line in lines if line.endswith(" -9")]
+    (fell,) = [line for line in lines if line.endswith(" -9.0")]
     assert before["probabilities"][0]["label"] in fell
-    assert any(line.endswith("~+0") for line in lines)
+    assert f"{before['probabilities'][0]['horizon_weeks']} weeks: {before['probabilities'][0]['by']}, " in fell
+    assert any(line.endswith("~+0.0") for line in lines)
+    assert any(re.search(r"\+0\.50 +\+0\.30", line) for line in lines)
+
+
+def test_dates_of_ones_own_are_compared_by_date(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """The one question that is the same question in both: by this day, whenever it is asked."""
+    for document, mean in ((before, 0.4), (after, 0.3)):
+        row = copy.deepcopy(document["probabilities"][0])
+        document["probabilities"].append(row | {"horizon_weeks": None, "by": "2026-12-31", "mean": mean})
+    only_later = after["probabilities"][-1] | {"by": "2027-03-31"}
+    after["probabilities"].append(only_later)
+    found = difference(Issued.model_validate(before), Issued.model_validate(after))
+    rows = [row for row in found["probabilities"] if row["horizon_weeks"] is None]
+    assert all(row["before"]["by"] == row["after"]["by"] != "2027-03-31" for row in rows)
+    row = rows[-1]
+    assert row["change"] == pytest.approx(-0.1)
+    assert any(" 2026-12-31 " in line and line.endswith("-10.0") for line in difference_lines(found))
+
+
+def test_what_an_outlook_of_earlier_days_does_not_say_is_unknown(before: dict[str, Any], after: dict[str, Any]) -> None:
+    for row in before["leverage"]["now"]["rows"]:
+        del row["from_drivers"]
+    found = difference(Issued.model_validate(before), Issued.model_validate(after))
+    assert {row["change_from_drivers"] for row in found["leverage"]["rows"]} == {None}
+    assert any("unknown" in line for line in difference_lines(found))
 
 
 def test_a_real_document_is_read(outlook: Outlook, tmp_path: Path) -> None:

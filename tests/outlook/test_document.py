@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -121,6 +122,29 @@ def test_headlines_repeat_the_table_in_numbers_and_in_words(document: dict[str, 
         assert (h["word"], h["word_range"]) == word(row["mean"])
         for part in (h["percent"], h["fraction"], h["word"], percent(h["lower"]), percent(h["upper"]), "90 % of"):
             assert part in h["sentence"]
+
+
+def test_an_escalation_says_how_much_of_it_is_worse_than_now(outlook: Outlook, document: dict[str, Any]) -> None:
+    """As of 14 April 2026 force stands at coercion: an easing and a return to it count as escalation."""
+    level = outlook.paths.force
+    to_conflict = (level[1:] > level[:-1]) & (level[1:] == 2)
+    worse = percent(to_conflict[:13].any(axis=0).mean())
+    (told,) = [h["sentence"] for h in document["headlines"] if h["event"] == "escalation"]
+    assert f"Of it, {worse} (" in told
+    assert "is a step up to conflict; the rest is a return to coercion, the level held, after an easing." in told
+    assert not any("Of it" in h["sentence"] for h in document["headlines"] if h["event"] != "escalation")
+    assert document["outcomes"]["note"].endswith("So does a return to coercion, the level held, after an easing.")
+
+
+@pytest.mark.parametrize(("force", "told"), [(0, ""), (2, "Conflict is held already")])
+def test_from_calm_an_escalation_is_one_and_from_conflict_there_is_none_worse(
+    outlook: Outlook, force: int, told: str
+) -> None:
+    history = replace(outlook.fit.history, origin=replace(outlook.origin, force=force))
+    headlines = written(replace(outlook, fit=replace(outlook.fit, history=history)))["headlines"]
+    (sentence,) = [h["sentence"] for h in headlines if h["event"] == "escalation"]
+    assert told in sentence
+    assert "Of it" not in sentence
 
 
 def test_outcomes_sum_to_one_and_their_dots_to_fifty(document: dict[str, Any], of_base_rate: dict[str, Any]) -> None:

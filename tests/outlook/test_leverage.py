@@ -256,6 +256,19 @@ def test_what_drivers_add_counts_for_the_level_and_not_for_the_contraction() -> 
     assert after["upper"] - after["lower"] > 1.2 * (before["upper"] - before["lower"])
 
 
+def test_what_drivers_add_is_told_apart(section: dict[str, Any], history: History) -> None:
+    for side, latent, added in (("us", "true", 0.4), ("us", "believed", 0.4), ("us", "misperception", 0.0)):
+        assert row_of(section, side, latent)["from_drivers"] == pytest.approx(added, abs=1e-5)
+    assert row_of(section, None, "gap")["from_drivers"] == pytest.approx(0.4 / np.sqrt(2), abs=1e-5)
+    without = row_of(section, "us", "true")["p_positive_without_drivers"]
+    assert without == pytest.approx(0.841, abs=0.01)  # Phi((1 - 0.4) / 0.6)
+    us, iran, _gap = section["summary"]
+    assert us.startswith("United States: 95 % that its true leverage is above what is usual for it (84 % without what")
+    assert "without what drivers add" not in iran
+    for row, moved in zip(section["driver_effects"], history.items.moved[-1], strict=True):
+        assert row["adds_now"] == pytest.approx(row["median"] * moved)
+
+
 def test_effects_of_the_gap_are_odds_ratios(section: dict[str, Any]) -> None:
     limited, *others = section["gap_effects"]
     sigma = shipped_priors()["gap_on_limited"].parameters["sigma"]

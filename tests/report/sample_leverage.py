@@ -61,6 +61,8 @@ def _now_row(number: int, side: str | None, latent: str) -> dict[str, Any]:
         **_estimate(_median(side, latent)[-1], 1.0123, (0.62, 0.41, 0.034, -0.051, 0.27, 0.19, 0.44)[number]),
         "p_positive": 0.13 + 0.1 * number,
         "p_higher": 0.88 - 0.11 * number,
+        "from_drivers": 0.0 if latent == "misperception" else 0.37,
+        "p_positive_without_drivers": 0.09 + 0.1 * number,
     }
 
 
@@ -140,6 +142,7 @@ def sample_leverage() -> dict[str, Any]:
                 "side_label": SIDES[side],
                 "sign": sign,
                 **_estimate(0.31, 0.2, contraction),
+                "adds_now": 0.45 * sign,
             }
             for driver, label, side, sign, contraction in (
                 ("blockade", "Blockade in force", "us", 1, 0.15),
