@@ -63,12 +63,15 @@ def load_definition(path: Path) -> ReportDefinition:
     except OSError as error:
         message = f"{path}: cannot be read ({error.strerror}); give the path of a report definition"
         raise CaseError(message) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{path}: not valid TOML: {error}"
-        raise CaseError(message) from None
     except ValidationError as error:
         first = error.errors()[0]
         message = f"{at(path, field='.'.join(str(p) for p in first['loc']))}: {first['msg']}"
+        raise CaseError(message) from None
+    except RecursionError:
+        message = f"{path}: nested too deeply to be read; take brackets away"
+        raise CaseError(message) from None
+    except ValueError as error:  # of the grammar, of the encoding, or of a number too long to be one
+        message = f"{path}: not valid TOML: {error}"
         raise CaseError(message) from None
 
 

@@ -4,6 +4,7 @@ from forecast.case.loader import available_cases, load_case
 from forecast.case.schema import (
     LADDERS,
     LEVELS,
+    LONGEST_WEEKS,
     Case,
     Component,
     Composite,
@@ -22,6 +23,7 @@ from forecast.case.schema import (
 __all__ = [
     "LADDERS",
     "LEVELS",
+    "LONGEST_WEEKS",
     "Case",
     "Component",
     "Composite",

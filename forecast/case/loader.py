@@ -76,7 +76,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         message = f"{path}: cannot be read ({error.strerror}); it must be a file that you may read"
         raise CaseError(message) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        message = f"{path}: nested too deeply to be read; take brackets away"
+        raise CaseError(message) from None
+    except ValueError as error:  # of the grammar, of the encoding, or of a number too long to be one
         message = f"{path}: not valid TOML: {error}"
         raise CaseError(message) from None
 

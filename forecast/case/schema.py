@@ -32,8 +32,16 @@ EVENTS = (
 
 _SATURDAY = 5
 _LEAST_HISTORY = timedelta(weeks=26)
+_MOST_WEEKS = 5_200  # a hundred years: beyond it a number is a slip, and dates and memory run out
+_MOST_HISTORY = timedelta(weeks=_MOST_WEEKS)
+_MOST_DAYS = 36_500
+LONGEST_WEEKS = 104  # that can be asked about: every path is simulated, and kept, week by week
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False)
+
+type _Days = Annotated[int, Field(gt=0, le=_MOST_DAYS)]
+type _Weeks = Annotated[float, Field(gt=0, le=_MOST_WEEKS)]
+type _Day = Annotated[date, Field(ge=date(1800, 1, 1), le=date(2199, 12, 31))]
 
 
 class Side(BaseModel):
@@ -60,7 +68,7 @@ class Signal(BaseModel):
     sides: tuple[str, ...] = ()
     minimum: float
     maximum: float
-    late_after_days: int | None = Field(default=None, gt=0)
+    late_after_days: _Days | None = None
     rug: bool = False
     note: str = ""
 
@@ -80,9 +88,9 @@ class Hold(BaseModel):
     level: str | None = None
     mark: str | None = None
     label: str = ""
-    opened_by: tuple[str, ...]
+    opened_by: tuple[str, ...] = Field(min_length=1)
     by_sides: tuple[str, ...] = ()
-    for_days: int | None = Field(default=None, gt=0)
+    for_days: _Days | None = None
     closed_by: tuple[str, ...] = ()
     closed_by_sides: tuple[str, ...] = ()
     reason: str
@@ -112,12 +120,12 @@ class Component(BaseModel):
     """
 
     model_config = _STRICT
-    signals: tuple[str, ...]
+    signals: tuple[str, ...] = Field(min_length=1)
     sides: tuple[str, ...] = ()
     transform: Literal["log_change", "log_gap", "decayed_count"]
-    weeks: float = Field(gt=0)
+    weeks: _Weeks
     sign: Literal[-1, 1] = 1
-    stale_after_days: int | None = Field(default=None, gt=0)
+    stale_after_days: _Days | None = None
 
 
 class Composite(BaseModel):
@@ -152,7 +160,7 @@ class Item(BaseModel):
     signals: tuple[str, ...] = Field(min_length=1)
     sides: tuple[str, ...] = ()
     otherwise: tuple[str, ...] = ()
-    weeks: int | None = Field(default=None, gt=1)
+    weeks: int | None = Field(default=None, gt=1, le=_MOST_WEEKS)
     floor: float | None = Field(default=None, gt=0)
     lasting: bool = False
     left_to_ladder: tuple[str, ...] = ()
@@ -191,8 +199,8 @@ class Driver(BaseModel):
     signals: tuple[str, ...] = ()
     sides: tuple[str, ...] = ()
     relief: tuple[str, ...] = ()
-    weeks: float | None = Field(default=None, gt=0)
-    adapts_weeks: float | None = Field(default=None, gt=0)
+    weeks: _Weeks | None = None
+    adapts_weeks: _Weeks | None = None
     reason: str
 
     @model_validator(mode="after")
@@ -226,7 +234,7 @@ class Question(BaseModel):
     ]
     label: str
     definition: str
-    lasting_weeks: int | None = Field(default=None, gt=0)
+    lasting_weeks: int | None = Field(default=None, gt=0, le=LONGEST_WEEKS)
     headline: bool = False
 
     @model_validator(mode="after")
@@ -288,9 +296,9 @@ class Case(BaseModel):
     title: str
     summary: str
     dyads: tuple[str, ...] = Field(min_length=1)
-    grid_start: date
-    coded_until: date
-    media_weeks: float = Field(gt=0)
+    grid_start: _Day
+    coded_until: _Day
+    media_weeks: _Weeks
     limits: tuple[str, ...] = ()
     observations: tuple[str, ...] = Field(min_length=1)
     episodes: str | None = None
@@ -306,7 +314,7 @@ class Case(BaseModel):
     items: tuple[Item, ...] = ()
     drivers: tuple[Driver, ...] = ()
     questions: tuple[Question, ...] = Field(min_length=1)
-    horizons: tuple[int, ...] = Field(default=(4, 13, 26, 52), min_length=1)
+    horizons: tuple[Annotated[int, Field(le=LONGEST_WEEKS)], ...] = Field(default=(4, 13, 26, 52), min_length=1)
     resolution: ResolutionRules = ResolutionRules()
     folder: Path
 
@@ -338,6 +346,8 @@ class Case(BaseModel):
             problems.append(f"grid_start {self.grid_start} must be a Saturday: weeks run from Saturday to Friday")
         if self.coded_until < self.grid_start + _LEAST_HISTORY:
             problems.append(f"coded_until {self.coded_until} must lie half a year after grid_start {self.grid_start}")
+        if self.coded_until > self.grid_start + _MOST_HISTORY:
+            problems.append(f"coded_until {self.coded_until} lies over {_MOST_WEEKS} weeks after {self.grid_start}")
         if sorted(set(self.horizons)) != list(self.horizons) or min(self.horizons) < 1:
             problems.append(f"horizons {self.horizons} must be positive and increasing")
         if problems:

@@ -323,10 +323,12 @@ def _read(path: Path) -> tuple[Mapping, ...]:
         return _File.model_validate(content).mappings
     except OSError as error:
         raise CaseError(f"{path}: cannot be read ({error.strerror}); it must be a file that you may read") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CaseError(f"{path}: not valid TOML: {error}") from None
     except ValidationError as error:
         raise CaseError(f"{_place(path, content, error)}") from None
+    except RecursionError:
+        raise CaseError(f"{path}: nested too deeply to be read; take brackets away") from None
+    except ValueError as error:  # of the grammar, of the encoding, or of a number too long to be one
+        raise CaseError(f"{path}: not valid TOML: {error}") from None
 
 
 def _place(path: Path, content: dict[str, Any], error: ValidationError) -> str:

@@ -218,6 +218,9 @@ def _read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     except (csv.Error, UnicodeDecodeError) as error:
         message = f"{path}: not a readable CSV table: {str(error).strip()}"
         raise DataError(message) from None
+    except ValueError as error:  # a null character in the name
+        message = f"{str(path)!r}: cannot be opened ({error}); mend the name in case.toml"
+        raise DataError(message) from None
     missing = set(columns) - set(header)
     extra = [c for i, c in enumerate(header) if c not in columns or c in header[:i]]
     if missing or extra:
@@ -266,7 +269,7 @@ def _times(table: pd.DataFrame, column: str, *, required: bool) -> pd.Series:
     zoned = text.str.match(_ZONED) | empty
     _check(table, column, zoned, "not a time with a zone, like 2026-04-14T23:59:59Z")
     parsed = pd.to_datetime(text.where(~empty), utc=True, errors="coerce", format="ISO8601")
-    _check(table, column, parsed.notna() | empty, "not a date of the calendar")
+    _check(table, column, parsed.dt.year.between(1, 9999) | empty, "not a date of the calendar")
     return parsed.astype("datetime64[us, UTC]")
 
 
@@ -277,7 +280,7 @@ def _dates(table: pd.DataFrame, column: str, *, required: bool) -> pd.Series:
         _check(table, column, ~empty, "missing; a date like 2026-04-14")
     _check(table, column, text.str.match(_DATED) | empty, "not a date like 2026-04-14")
     parsed = pd.to_datetime(text.where(~empty), errors="coerce", format="%Y-%m-%d")
-    _check(table, column, parsed.notna() | empty, "not a date of the calendar")
+    _check(table, column, parsed.dt.year.between(1, 9999) | empty, "not a date of the calendar")
     return parsed.astype("datetime64[us]")
 
 

@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from forecast.case import LEVELS, Question
+from forecast.case import LEVELS, LONGEST_WEEKS, Question
 from forecast.errors import AsOfError
 from forecast.inference import Check, Fit, check_fit, check_probabilities, gate
 from forecast.models import Origin, horizon_day
@@ -16,7 +16,6 @@ from forecast.outlook.paths import NEVER, Paths, first_passages, first_step_up, 
 from forecast.outlook.probabilities import Probability, spread, summarise
 
 PATHS_PER_DRAW = 16
-LONGEST_WEEKS = 104
 OUTCOMES = ("escalation_first", "neither", "limited_first", "comprehensive_first")
 OUTCOME_LABELS = {
     "escalation_first": "Escalation before any deal",

@@ -56,11 +56,26 @@ def test_a_missing_file_is_named(tiny_case: TinyCase, file: str) -> None:
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize(
-    "content", [b"id = \n", b"[[sides]\n", b'title = "\xff\xfe"\n', b"id,label\nus,United States\n"]
+    "content",
+    [
+        b"id = \n",
+        b"[[sides]\n",
+        b'title = "\xff\xfe"\n',
+        b"id,label\nus,United States\n",
+        b"id = " + b"1" * 5000 + b"\n",
+    ],
+    ids=["no value", "open bracket", "binary", "table", "long number"],
 )
 def test_what_is_no_toml_is_refused(tiny_case: TinyCase, file: str, content: bytes) -> None:
     (tiny_case.folder / file).write_bytes(content)
     with pytest.raises(CaseError, match=f"{file}: not valid TOML"):
+        load_case(tiny_case.folder)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_brackets_without_end_are_refused(tiny_case: TinyCase, file: str) -> None:
+    (tiny_case.folder / file).write_text("id = " + "[" * 100_000 + "]" * 100_000 + "\n")
+    with pytest.raises(CaseError, match=f"{file}: nested too deeply"):
         load_case(tiny_case.folder)
 
 

@@ -52,10 +52,61 @@ def edited(tiny_case: TinyCase, file: str, old: str, new: str) -> Case:
         ("coding.toml", 'transform = "log_change"', 'transform = "change"', r"composites\.0\.components\.0\.transform"),
         ("coding.toml", "weeks = 4,", "weeks = 0,", r"composites\.0\.components\.0\.weeks"),
         ("questions.toml", 'event = "deal"', 'event = "peace"', r"questions\.0\.event"),
+        ("coding.toml", 'opened_by = ["parley", "letter"]', "opened_by = []", r"holds\.0\.opened_by"),
+        ("coding.toml", 'signals = ["grain"]', "signals = []", r"composites\.2\.components\.0\.signals"),
     ],
 )
 def test_a_wrong_key_or_type_is_named(tiny_case: TinyCase, file: str, old: str, new: str, field: str) -> None:
     with pytest.raises(CaseError, match=f"field '{field}"):
+        edited(tiny_case, file, old, new)
+
+
+HUGE = 10**18
+ITEM = 'id = "i"\nlabel = "I"\nside = "freedonia"\nreason = "r"\nsignals = ["grain"]\n'
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "field"),
+    [
+        ("case.toml", "grid_start = 2020-01-04", "grid_start = 9999-12-25", r"grid_start"),
+        ("case.toml", "grid_start = 2020-01-04", "grid_start = 0001-01-06", r"grid_start"),
+        ("case.toml", "coded_until = 2021-06-25", "coded_until = 9999-12-31", r"coded_until"),
+        ("case.toml", "media_weeks = 12", "media_weeks = 1e300", r"media_weeks"),
+        ("signals.toml", "maximum = 1000.0", f"maximum = 1000.0\nlate_after_days = {HUGE}", r"signals\.0\.late_after"),
+        ("coding.toml", "for_days = 21", f"for_days = {HUGE}", r"holds\.0\.for_days"),
+        ("coding.toml", "weeks = 4,", "weeks = 1e300,", r"composites\.0\.components\.0\.weeks"),
+        ("coding.toml", "stale_after_days = 14", f"stale_after_days = {HUGE}", r"composites\.0.*stale_after_days"),
+        ("questions.toml", "horizons = [4, 8]", "horizons = [4, 600000]", r"horizons\.1"),
+        (
+            "questions.toml",
+            'event = "deal"',
+            f'event = "deal_lasting"\nlasting_weeks = {HUGE}',
+            r"questions\.0\.lasting",
+        ),
+        (
+            "questions.toml",
+            "[[questions]]",
+            f'[[items]]\n{ITEM}reveals = "true"\nlikelihood = "normal"\nweeks = {HUGE}\n[[questions]]',
+            r"items\.0\.weeks",
+        ),
+        (
+            "questions.toml",
+            "[[questions]]",
+            f'[[drivers]]\n{ITEM}kind = "events"\nsign = 1\nweeks = 1e300\n[[questions]]',
+            r"drivers\.0\.weeks",
+        ),
+        (
+            "questions.toml",
+            "[[questions]]",
+            f'[[drivers]]\n{ITEM}kind = "events"\nsign = 1\nadapts_weeks = 1e300\n[[questions]]',
+            r"drivers\.0\.adapts_weeks",
+        ),
+    ],
+)
+def test_what_no_calendar_or_memory_could_hold_is_named(
+    tiny_case: TinyCase, file: str, old: str, new: str, field: str
+) -> None:
+    with pytest.raises(CaseError, match=f"field '{field}.*should be (less|greater) than or equal to"):
         edited(tiny_case, file, old, new)
 
 
@@ -133,6 +184,7 @@ def test_a_signal_that_would_say_nothing_where_it_stands_is_refused(
         ("signals.toml", "minimum = 1.0", "minimum = 5001.0", "minimum 5001.0 is above maximum 5000.0"),
         ("case.toml", "coded_until = 2021-06-25", "coded_until = 2019-06-28", "coded_until 2019-06-28"),
         ("case.toml", "coded_until = 2021-06-25", "coded_until = 2020-01-05", "half a year"),
+        ("case.toml", "coded_until = 2021-06-25", "coded_until = 2119-12-31", "over 5200 weeks"),
         ("case.toml", "grid_start = 2020-01-04", "grid_start = 2020-01-01", "Saturday"),
         ("questions.toml", "horizons = [4, 8]", "horizons = [8, 4]", "increasing"),
         ("questions.toml", "horizons = [4, 8]", "horizons = [4, 4]", "increasing"),

@@ -232,7 +232,10 @@ def test_a_typo_in_a_prior_file_is_named(
         ('rung = "R0"', ["field 'case'", "required"]),
         ('case = "us-iran"\nby = ["soon"]', ["field 'by.0'", "date"]),
         ('case = "us-iran', ["not valid TOML"]),
+        ("seed = " + "1" * 5000, ["not valid TOML"]),
+        ("seed = " + "[" * 100_000, ["nested too deeply"]),
     ],
+    ids=lambda value: str(value)[:40],
 )
 def test_a_typo_in_a_report_definition_is_named(refused: Refused, tmp_path: Path, text: str, parts: list[str]) -> None:
     path = tmp_path / "weekly.toml"

@@ -80,6 +80,8 @@ def test_a_case_without_the_file_has_no_mappings(market_case: MarketCase) -> Non
         ("stated_on = 2020-03-01", "stated_on = 2020-03-01\nweight = 2", r"mappings.kalshi-pact.weight.*[Ee]xtra"),
         ("alpha = 1\nbeta = 49", "alpha = 8\nbeta = 2", r"the same mean: the contract would say nothing"),
         ("[[mappings]]", "[[mappings", r"not valid TOML"),
+        ("alpha = 8", "alpha = " + "8" * 5000, r"not valid TOML"),
+        ("alpha = 8", "alpha = " + "[" * 100_000, r"nested too deeply"),
         ("2020-09-01T04:00:00Z", "2021-09-01T04:00:00Z", r"order of their deadlines"),
         ("[[mappings]]", "[[contracts]]\n[[mappings]]", r"'contracts': Extra inputs"),
     ],

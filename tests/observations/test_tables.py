@@ -48,6 +48,8 @@ def refused(*places: str) -> str:
         ("event_time", {"event_time": "2020-02-10T25:00:00Z"}),
         ("published_at", {"published_at": ""}),
         ("published_at", {"published_at": "2020-02-30"}),
+        ("published_at", {"published_at": "0001-01-01T00:00:00+05:00"}),
+        ("published_at", {"published_at": "9999-12-31T23:59:59-05:00"}),
         ("published_at", {"published_at": "2020-02-11T23:59:59"}),
         ("published_at", {"published_at": "2020-02-11 23:59:59 CET"}),
         ("ingested_at", {"ingested_at": ""}),
@@ -230,6 +232,14 @@ def test_a_missing_file_is_named(tiny_case: TinyCase, name: str) -> None:
         as_of(case, "2021-01-01")
 
 
+@pytest.mark.parametrize("table", ["observations", "episodes", "breakdowns"])
+def test_a_name_that_no_file_can_have_is_shown(tiny_case: TinyCase, table: str) -> None:
+    name = "data/a\0b.csv"
+    case = tiny_case.write().model_copy(update={table: (name,) if table == "observations" else name})
+    with pytest.raises(DataError, match=refused(r"data/a\x00b.csv", "null", "case.toml")):
+        as_of(case, "2021-01-01")
+
+
 def test_a_spreadsheet_may_have_saved_the_table(tiny_case: TinyCase) -> None:
     case = tiny_case.write()
     before = read_observations(case)
@@ -252,6 +262,7 @@ def test_a_spreadsheet_may_have_saved_the_table(tiny_case: TinyCase) -> None:
         ("adverse_90d", {"adverse_90d": "2"}),
         ("started_on", {"started_on": ""}),
         ("started_on", {"started_on": "2020-02-30"}),
+        ("started_on", {"started_on": "0000-01-01"}),
         ("ended_on", {"ended_on": "2019-12-31"}),
         ("ended_on", {"ended_on": "", "published_at": "2020-06-01"}),
         ("ended_on", {"ended_on": "June 2020"}),
