@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from forecast.case import Case
 from forecast.errors import CaseError, EngineError, OutputError, PosteriorError, RungError, at
@@ -27,6 +27,7 @@ from forecast.ledger import Appended, Ledger, append, head_of, open_ledger
 from forecast.ledger.issue import forecasts_of
 from forecast.models import DEFAULT_RUNG, build_history, get_rung, load_priors
 from forecast.observations import Vintage, as_of
+from forecast.observations.vintage import parse_instant
 from forecast.outlook import Fallback, Outlook, build_outlook, plan_weeks_for, to_document
 
 FILES = ("report.html", "report.md", "outlook.json", "posterior.nc")
@@ -44,6 +45,26 @@ class ReportDefinition(BaseModel):
     next_run: str | None = None
     seed: int | None = None
     db: str | None = None
+
+
+def _as_time(text: str) -> str:
+    parse_instant(text)
+    return text
+
+
+class _Metadata(BaseModel):
+    """What a posterior file must say about itself to be put back on its data; what else it says is passed over."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+    case: str
+    rung: str
+    as_of: Annotated[str, AfterValidator(_as_time)]
+    data_digest: str
+    prior_digest: str
+    seed: int = Field(ge=0, lt=2**63)
+    draws: int = Field(ge=100)
+    tune: int = Field(ge=100)
+    chains: int = Field(ge=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +123,49 @@ def refit_from_file(case: Case, path: Path, *, by: tuple[date, ...] = (), priors
     Raises
     ------
     PosteriorError
-        The file is damaged, or data or priors have changed since.
+        The file is damaged or does not say what it was fitted to, or data or priors have changed since.
     """
     saved = load_posterior(path)
-    vintage = as_of(case, saved.metadata["as_of"])
+    told = _metadata(path, saved)
+    vintage = as_of(case, told.as_of)
     priors = load_priors(priors_folder)
-    for what, now in (("data_digest", vintage.digest()), ("prior_digest", priors.digest())):
-        if saved.metadata[what] != now:
-            message = (
-                f"{path}: {what.replace('_', ' ')} has changed since this posterior was made; run `forecast fit` again"
-            )
+    for what, then, now in (
+        ("data", told.data_digest, vintage.digest()),
+        ("prior", told.prior_digest, priors.digest()),
+    ):
+        if then != now:
+            message = f"{path}: {what} digest has changed since this posterior was made; run `forecast fit` again"
             raise PosteriorError(message)
     return Fit(
-        rung=get_rung(saved.metadata["rung"]),
+        rung=get_rung(told.rung),
         history=build_history(vintage, plan_weeks=_plan_weeks(vintage, by)),
         priors=priors,
-        settings=Settings(**{k: saved.metadata[k] for k in ("seed", "draws", "tune", "chains")}),
+        settings=Settings(seed=told.seed, draws=told.draws, tune=told.tune, chains=told.chains),
         posterior=saved.posterior,
         sample_stats=saved.sample_stats,
         correction=_saved_correction(path, saved),
     )
+
+
+def case_of_posterior(path: Path) -> str:
+    """Return the id of the case that a saved posterior was fitted to.
+
+    Raises
+    ------
+    PosteriorError
+        The file is damaged, or does not say what it was fitted to.
+    """
+    return _metadata(path, load_posterior(path)).case
+
+
+def _metadata(path: Path, saved: SavedPosterior) -> _Metadata:
+    try:
+        return _Metadata.model_validate(saved.metadata)
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = first["msg"].removeprefix("Value error, ")
+        message = f"{at(path, field=str(first['loc'][0]))} of its metadata: {reason}; run `forecast fit` again"
+        raise PosteriorError(message) from None
 
 
 def _saved_correction(path: Path, saved: SavedPosterior) -> Correction | None:
@@ -129,8 +173,8 @@ def _saved_correction(path: Path, saved: SavedPosterior) -> Correction | None:
     if get_rung(saved.metadata["rung"]).latent is None:
         return None
     try:
-        return Correction(**saved.metadata["correction"])
-    except (KeyError, TypeError):
+        return TypeAdapter(Correction).validate_python(saved.metadata["correction"])
+    except (KeyError, ValidationError):
         message = f"{path}: does not say how its latent paths were corrected; run `forecast fit` again"
         raise PosteriorError(message) from None
 

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 from pandas.testing import assert_frame_equal
 
@@ -21,6 +22,7 @@ from forecast.case import Case, load_case
 from forecast.errors import BusyError, EngineError, ForecastError, LedgerError, OutputError, PosteriorError, RungError
 from forecast.inference import Fit, SavedPosterior
 from forecast.inference.latents import Correction
+from forecast.inference.schema import ATTRIBUTE
 from forecast.ledger import Forecast, append, open_ledger, read_entries, verify
 from forecast.ledger.chain import GENESIS
 from forecast.ledger.issue import forecasts_of
@@ -30,6 +32,7 @@ from forecast.run import (
     FILES,
     Run,
     _saved_correction,
+    case_of_posterior,
     finish,
     load_definition,
     output_folder,
@@ -397,8 +400,38 @@ def test_a_saved_leverage_posterior_keeps_what_its_gate_judges(first_run: Run) -
     metadata = {**json.loads(json.dumps(posterior_metadata(fitted))), "rung": "R6"}
     saved = SavedPosterior(fitted.posterior, fitted.sample_stats, metadata)
     assert _saved_correction(Path("posterior.nc"), saved) == fitted.correction
-    with pytest.raises(PosteriorError, match=r"posterior\.nc: does not say how its latent paths were corrected"):
-        _saved_correction(Path("posterior.nc"), replace(saved, metadata={**metadata, "correction": None}))
+    for wrong in (None, {}, "none", {**metadata["correction"], "khat": "high"}):
+        with pytest.raises(PosteriorError, match=r"posterior\.nc: does not say how its latent paths were corrected"):
+            _saved_correction(Path("posterior.nc"), replace(saved, metadata={**metadata, "correction": wrong}))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((name, None) for name in ("case", "as_of", "data_digest", "prior_digest", "seed", "draws", "tune", "chains")),
+        ("case", 5),
+        ("as_of", 5),
+        ("as_of", "soon"),
+        ("prior_digest", ["sha256"]),
+        ("seed", "x"),
+        ("seed", -1),
+        ("seed", 1.0),
+        ("chains", True),
+        ("draws", 0),
+    ],
+)
+def test_a_posterior_that_does_not_say_what_it_was_fitted_to_is_refused_by_field(
+    us_iran: Case, first_run: Run, tmp_path: Path, field: str, value: object
+) -> None:
+    path = tmp_path / "posterior.nc"
+    path.write_bytes(first_run.files["posterior.nc"].read_bytes())
+    with h5py.File(path, "r+") as file:
+        told = json.loads(file.attrs[ATTRIBUTE])
+        del told[field]
+        file.attrs[ATTRIBUTE] = json.dumps(told if value is None else {**told, field: value})
+    for read in (lambda: case_of_posterior(path), lambda: refit_from_file(us_iran, path)):
+        with pytest.raises(PosteriorError, match=rf"posterior\.nc, field '{field}' of its metadata: .*`forecast fit`"):
+            read()
 
 
 def test_a_saved_run_is_refused_once_its_data_have_changed(us_iran: Case, first_run: Run, tmp_path: Path) -> None:

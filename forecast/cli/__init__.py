@@ -233,11 +233,10 @@ def _fit(arguments: argparse.Namespace) -> int:
 
 def _outlook(arguments: argparse.Namespace) -> int:
     from forecast.case import load_case
-    from forecast.inference import load_posterior
     from forecast.outlook import build_outlook
-    from forecast.run import finish, refit_from_file
+    from forecast.run import case_of_posterior, finish, refit_from_file
 
-    case = load_case(arguments.case or load_posterior(arguments.posterior).metadata["case"])
+    case = load_case(arguments.case or case_of_posterior(arguments.posterior))
     by = tuple(arguments.by)
     fitted = refit_from_file(case, arguments.posterior, by=by, priors_folder=arguments.priors)
     if arguments.out is not None:

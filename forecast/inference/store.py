@@ -133,11 +133,12 @@ def _check_schema(path: Path, posterior: xr.Dataset, stats: xr.Dataset, metadata
     if not isinstance(metadata, dict):
         message = f"{path}: its metadata are not a JSON object; make it anew with `forecast fit`"
         raise PosteriorError(message)
-    if metadata.get("schema") != SCHEMA or metadata.get("rung") not in VARIABLES:
-        found = f"{metadata.get('schema')}, rung {metadata.get('rung')}"
+    rung = metadata.get("rung")
+    if metadata.get("schema") != SCHEMA or not isinstance(rung, str) or rung not in VARIABLES:
+        found = f"{metadata.get('schema')}, rung {rung}"
         message = f"{path}: schema {found}; this version reads {SCHEMA}: fit again"
         raise PosteriorError(message)
-    for name, (dims, _) in VARIABLES[metadata["rung"]].items():
+    for name, (dims, _) in VARIABLES[rung].items():
         if name in OF_SOME_ITEMS and name not in posterior:
             continue
         if name not in posterior or posterior[name].dims != (*SAMPLE_DIMS, *dims):

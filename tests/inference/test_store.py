@@ -124,10 +124,13 @@ def rewritten(path: Path, *, attribute: str | None = None, drop: tuple[str, ...]
     [
         json.dumps({"schema": "forecast-posterior/0", "rung": "R0"}),
         json.dumps({"schema": SCHEMA, "rung": "R9"}),
+        json.dumps({"schema": SCHEMA, "rung": ["R0"]}),
+        "[" * 100_000,
         json.dumps({"rung": "R0"}),
         json.dumps([SCHEMA]),
         "not json",
     ],
+    ids=lambda attribute: attribute[:50],
 )
 def test_another_schema_is_an_error(saved: Path, attribute: str) -> None:
     with pytest.raises(PosteriorError, match=r"posterior\.nc"):
