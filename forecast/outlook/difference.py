@@ -7,10 +7,10 @@ Horizons count from each as-of time, so the same horizon ends on another day in 
 import json
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from forecast.errors import DataError
 from forecast.observations.ladders import FRIDAY
@@ -21,52 +21,61 @@ CLEAR = 2.0  # Monte-Carlo standard errors that a change must exceed to be told 
 _LATENT = ("median", "lower", "upper", "p_positive", "from_drivers")
 
 
-class _Case(BaseModel):
+type _Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Part(BaseModel):
+    """Part of an outlook document, whose numbers are finite; what is not compared is passed over."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class _Case(_Part):
     id: str
     title: str
 
 
-class _Issue(BaseModel):
+class _Issue(_Part):
     as_of: AwareDatetime
     rung: str
     gate: str
     model_version: str
 
 
-class _Level(BaseModel):
+class _Level(_Part):
     level: str
 
 
-class _Mark(BaseModel):
+class _Mark(_Part):
     mark: str
     label: str
     on: bool
 
 
-class _State(BaseModel):
+class _State(_Part):
     diplomacy: _Level
     force: _Level
     marks: list[_Mark]
 
 
-class _Probability(BaseModel):
+class _Probability(_Part):
     event: str
     label: str
     horizon_weeks: int | None
     by: str
-    mean: float
-    lower: float
-    upper: float
+    mean: _Share
+    lower: _Share
+    upper: _Share
     mcse: float
 
 
-class _Event(BaseModel):
+class _Event(_Part):
     id: str
     date: str
     note: str
 
 
-class _Step(BaseModel):
+class _Step(_Part):
     week: date
     ladder: str
     origin: str = Field(alias="from")
@@ -74,11 +83,11 @@ class _Step(BaseModel):
     events: list[_Event]
 
 
-class _History(BaseModel):
+class _History(_Part):
     steps: list[_Step]
 
 
-class _Latent(BaseModel):
+class _Latent(_Part):
     latent: str
     label: str
     side: str | None
@@ -86,25 +95,25 @@ class _Latent(BaseModel):
     median: float
     lower: float
     upper: float
-    p_positive: float
+    p_positive: _Share
     from_drivers: float | None = None  # outlooks of earlier days do not say
 
 
-class _Now(BaseModel):
+class _Now(_Part):
     week: str
-    interval: float
+    interval: _Share
     rows: list[_Latent]
 
 
-class _Leverage(BaseModel):
+class _Leverage(_Part):
     now: _Now
 
 
-class _Manifest(BaseModel):
+class _Manifest(_Part):
     prior_digest: str
 
 
-class Issued(BaseModel):
+class Issued(_Part):
     """The parts of an outlook document that are compared."""
 
     kind: Literal["forecast-outlook/1"] = Field(alias="schema")
@@ -134,6 +143,8 @@ def read_issued(path: Path) -> Issued:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         message = f"{file}, field {where!r}: {first['msg']}; give an outlook.json of `forecast run`"
+    except RecursionError:
+        message = f"{file}: nested too deeply to be read; give an outlook.json of `forecast run`"
     except ValueError as error:
         message = f"{file}: not JSON ({error}); give an outlook.json of `forecast run`"
     raise DataError(message)

@@ -18,6 +18,7 @@ from tests.report.sample import sample_document
 def before() -> dict[str, Any]:
     document = sample_document()
     document["issue"]["gate"] = "pass"
+    document["probabilities"][0]["mean"] = 0.3
     return document
 
 
@@ -126,7 +127,10 @@ def test_a_real_document_is_read(outlook: Outlook, tmp_path: Path) -> None:
         ("{", "not JSON"),
         ('{"schema": "forecast-outlook/2"}', "field 'schema'"),
         ('{"schema": "forecast-outlook/1"}', "field 'case'"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"schema": ' + "1" * 5000 + "}", "not JSON"),
     ],
+    ids=lambda value: str(value)[:40],
 )
 def test_what_is_no_outlook_is_refused(content: str | None, told: str, tmp_path: Path) -> None:
     file = tmp_path / "outlook.json"
@@ -135,6 +139,23 @@ def test_what_is_no_outlook_is_refused(content: str | None, told: str, tmp_path:
     with pytest.raises(DataError, match=told) as refused:
         read_issued(file)
     assert str(file) in str(refused.value)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 10**400, 1e308, -0.1])
+@pytest.mark.parametrize("key", ["mean", "upper"])
+def test_a_probability_that_is_none_is_named(before: dict[str, Any], tmp_path: Path, key: str, number: float) -> None:
+    before["probabilities"][1][key] = number
+    (tmp_path / "outlook.json").write_text(json.dumps(before), encoding="utf-8")
+    with pytest.raises(DataError, match=rf"outlook\.json, field 'probabilities\.1\.{key}': Input should be "):
+        read_issued(tmp_path)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("-inf")])
+def test_a_median_that_is_no_number_is_named(before: dict[str, Any], tmp_path: Path, number: float) -> None:
+    before["leverage"]["now"]["rows"][0]["median"] = number
+    (tmp_path / "outlook.json").write_text(json.dumps(before), encoding="utf-8")
+    with pytest.raises(DataError, match=r"field 'leverage\.now\.rows\.0\.median': Input should be a finite number"):
+        read_issued(tmp_path)
 
 
 def test_outlooks_of_different_cases_are_refused(before: dict[str, Any], after: dict[str, Any]) -> None:
