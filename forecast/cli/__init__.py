@@ -19,7 +19,7 @@ from forecast.cli.backtest import add_backtest
 from forecast.cli.ledger import add_ledger, add_resolve
 from forecast.cli.markets import add_markets
 from forecast.cli.record import add_record
-from forecast.cli.shared import INTERRUPTED, add_db, add_json, as_date, progress, show
+from forecast.cli.shared import INTERRUPTED, add_db, add_json, as_date, print_anything, progress, show
 from forecast.errors import ForecastError
 
 if TYPE_CHECKING:
@@ -33,17 +33,18 @@ GATE_FAILED = 1
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    print_anything()
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.action(arguments)
     except ForecastError as error:
-        print(f"forecast: {error}", file=sys.stderr)
+        progress(str(error))
         return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
-        print("forecast: interrupted; nothing was published", file=sys.stderr)
+        progress("interrupted; nothing was published")
         return INTERRUPTED
     return code
 

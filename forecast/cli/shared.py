@@ -1,11 +1,16 @@
 """What the groups of commands share: options, and printing."""
 
 import argparse
+import io
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import date
-from typing import Any
+from typing import Any, TextIO
+
+from forecast.errors import OutputError
 
 INTERRUPTED = 130
 
@@ -32,8 +37,42 @@ def as_date(text: str) -> date:
 
 
 def show(data: Any, lines: list[str], as_json: bool) -> None:  # noqa: FBT001 - a two-way printer
-    """Print results: JSON for a machine, lines for people."""
-    print(json.dumps(data, indent=1, ensure_ascii=False) if as_json else "\n".join(lines))
+    """Print results: JSON for a machine, lines for people.
+
+    Raises
+    ------
+    OutputError
+        Standard output cannot be written to, as on a full disk. What the command did before remains done.
+    """
+    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps(data, indent=1, ensure_ascii=plain) if as_json else "\n".join(lines)
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _discard(sys.stdout)
+        raise
+    except OSError as error:
+        _discard(sys.stdout)
+        message = (
+            f"standard output: cannot be written ({error.strerror}), and this result is lost, but what the command "
+            "wrote to files or a ledger is there; send the output elsewhere, or make room"
+        )
+        raise OutputError(message) from None
+
+
+def print_anything() -> None:
+    """Have standard output write a character that its encoding lacks as an escape, rather than fail on it."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what a stream still holds go nowhere: Python would write it again at its end, and fail again."""
+    with suppress(OSError):  # a stream of no file, as in a test, holds nothing back
+        number = stream.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -44,5 +83,8 @@ def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def progress(line: str) -> None:
-    """Say on standard error what is going on."""
-    print(f"forecast: {line}", file=sys.stderr, flush=True)
+    """Say on standard error what is going on; that nobody can be told does not stop the work."""
+    try:
+        print(f"forecast: {line}", file=sys.stderr, flush=True)
+    except OSError:
+        _discard(sys.stderr)

@@ -1,10 +1,15 @@
 import copy
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from forecast.cli import main
+from tests.cli.conftest import INPUT, OUTPUT, ROOT
 from tests.report.sample import sample_document
 
 
@@ -37,6 +42,45 @@ def test_json_is_the_document(issues: tuple[str, str], capsys: pytest.CaptureFix
     found = json.loads(capsys.readouterr().out)
     assert found["schema"] == "forecast-difference/1"
     assert found["probabilities"][0]["change"] == pytest.approx(0.2)
+
+
+def as_a_process(*command: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    whole = [sys.executable, "-m", "forecast", *command]
+    return subprocess.run(whole, cwd=ROOT, stderr=subprocess.PIPE, check=False, **options)
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["lines", "json"])
+def test_output_that_cannot_be_written_is_one_line_and_a_code_of_its_own(
+    issues: tuple[str, str], form: tuple[str, ...]
+) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = as_a_process("diff", *issues, *form, stdout=full)
+    assert done.returncode == OUTPUT
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("forecast: standard output: cannot be written (No space left on device)")
+
+
+def test_what_cannot_be_said_on_standard_error_leaves_the_code_as_it_is(issues: tuple[str, str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "forecast", "diff", issues[0], "nowhere.json"]
+        assert subprocess.run(command, cwd=ROOT, stderr=full, check=False).returncode == INPUT
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_an_encoding_that_lacks_a_character_is_no_error(issues: tuple[str, str], encoding: str) -> None:
+    """JSON says the same in any encoding; lines show what they cannot print as an escape."""
+    for folder in issues:
+        file = Path(folder) / "outlook.json"
+        document = json.loads(file.read_text(encoding="utf-8"))
+        document["case"]["title"] = "Téhéran \u2013 \u062a\u0647\u0631\u0627\u0646"
+        file.write_text(json.dumps(document), encoding="utf-8")
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    lines = as_a_process("diff", *issues, stdout=subprocess.PIPE, env=environment)
+    assert (lines.returncode, lines.stderr) == (0, b"")
+    title = document["case"]["title"].encode(encoding, "backslashreplace")
+    assert lines.stdout.startswith(title + b": 2026")
+    shown = as_a_process("diff", *issues, "--json", stdout=subprocess.PIPE, env=environment)
+    assert json.loads(shown.stdout.decode(encoding))["case"]["title"] == document["case"]["title"]
 
 
 def test_a_wrong_file_is_named_without_a_traceback(

@@ -13,8 +13,10 @@ import h5py
 import pytest
 
 from forecast.cli import main
+from forecast.run import FILES
 from tests.cli.conftest import BUSY, INPUT, OUTPUT, R0, ROOT, Refused, names, said
 from tests.conftest import ACTS, PRICES, Row, TinyCase
+from tests.runs import files_in
 
 MARCH: Row = {"signal": "crown", "event_time": "2020-03-06", "value": "117"}
 
@@ -302,6 +304,18 @@ def test_an_output_folder_that_is_a_file_is_refused(refused: Refused, tmp_path: 
     folder = tmp_path / "out" / below
     line = refused("run", "us-iran", *R0, "--out", folder, code=OUTPUT)
     assert names(line, str(folder), "cannot write here", "--out")
+
+
+@pytest.mark.usefixtures("exact")
+def test_a_run_that_cannot_say_what_it_published_has_published_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(["run", "us-iran", *R0, "--out", str(tmp_path / "out")]) == OUTPUT
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert names(line, "standard output", "No space left", "wrote to files or a ledger is there", "send the output")
+    assert set(FILES) <= set(files_in(tmp_path / "out"))
 
 
 @pytest.mark.parametrize("out", ["file/posterior.nc", "nowhere/posterior.nc", "folder"])
