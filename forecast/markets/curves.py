@@ -93,6 +93,8 @@ def read_curves(path: Path) -> ModelCurves:
         return curves_of_document(json.loads(path.read_text(encoding="utf-8")), name=str(path))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give an outlook.json of `forecast run`") from None
+    except RecursionError:
+        raise DataError(f"{path}: nested too deeply to be read; give an outlook.json of `forecast run`") from None
     except ValueError as error:
         if isinstance(error, DataError):
             raise

@@ -268,10 +268,12 @@ def test_a_case_without_quotes_is_compared_with_nothing(market_case: MarketCase)
     ("text", "message"),
     [
         ("{", "not JSON"),
+        ("[" * 100_000, "nested too deeply"),
         ("[]", "outlook.json of `forecast run`"),
         ('{"schema": "forecast-outlook/1"}', "field 'case'"),
         ('{"schema": "else"}', "field 'schema'"),
     ],
+    ids=lambda value: str(value)[:40],
 )
 def test_a_file_that_is_no_outlook_is_refused_by_field(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "o.json").write_text(text)
