@@ -47,6 +47,21 @@ def test_markdown_has_the_same_numbers_and_the_monotone_ladder(
     assert "Open contracts that are not mapped to any event: 51. None is guessed." in part
 
 
+def test_page_and_text_say_what_an_interval_is_and_that_a_contract_is_not_our_event(
+    document: dict[str, Any], section: dict[str, Any]
+) -> None:
+    section = section | {"model": section["model"] | {"interval": 0.7}}
+    page = Page(render_html(document | {"markets": section}))
+    text = render_markdown(document | {"markets": section})
+    for said in map(_one_line, (page.all("p", section="markets")[0].text, text[text.index("## Beside the markets") :])):
+        assert "A contract is not our event: what its rules have in common with the event, and what not" in said
+        assert "80 % for the market and for the recalibrated price, 70 % interval for the model" in said
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 def test_without_quotes_there_is_no_section(document: dict[str, Any]) -> None:
     assert "Beside the markets" not in render_html(document) + render_markdown(document)
 
