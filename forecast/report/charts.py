@@ -322,9 +322,14 @@ def _rows(history: Mapping[str, Any], case: Mapping[str, Any], first: str) -> li
 
 
 def _bars(mark: Mapping[str, Any], weeks: Sequence[str], start: float) -> tuple[tuple[float, float], ...]:
-    # A week is named by its last day, so a run of weeks begins seven days before its first name.
-    runs = ((day_number(spell.first) - 7, 7.0 * spell.weeks) for spell in spells_of(mark, weeks))
-    return tuple((first, length) for first, length in runs if first + length > start)
+    runs = ((_beginning(spell.first, weeks), day_number(spell.last or weeks[-1])) for spell in spells_of(mark, weeks))
+    return tuple((first, last - first) for first, last in runs if last > start)
+
+
+def _beginning(week: str, weeks: Sequence[str]) -> float:
+    """Where a week begins, named by its last day: at the end of the week before, as the last may be a part of one."""
+    place = weeks.index(week)
+    return day_number(weeks[place - 1]) if place else day_number(week) - 7
 
 
 def _draw_rows(axes: Axes, rows: Sequence[_Row], layout: Layout) -> None:

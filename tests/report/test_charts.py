@@ -5,8 +5,8 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from forecast.report.charts import _corners, pictures
-from forecast.report.drawing import spread_apart
+from forecast.report.charts import _bars, _corners, pictures
+from forecast.report.drawing import day_number, spread_apart
 from forecast.report.svg import Picture
 from tests.report.sample import sample_document
 
@@ -71,6 +71,22 @@ def test_corners_redraw_the_same_path() -> None:
     held = [levels[int(np.searchsorted(days, day))] for day in every]  # a level holds up to and with its corner
     assert held == path
     assert len(days) == 4
+
+
+@pytest.mark.parametrize(
+    ("on", "bar"),
+    [
+        ([0, 0, 0, 1], ("2026-04-10", "2026-04-14")),  # on since the last week, four days of which are coded
+        ([0, 0, 1, 1], ("2026-04-03", "2026-04-14")),
+        ([0, 1, 1, 0], ("2026-03-27", "2026-04-10")),
+        ([1, 0, 0, 0], ("2026-03-20", "2026-03-27")),
+    ],
+)
+def test_a_bar_begins_where_the_week_before_ends(on: list[int], bar: tuple[str, str]) -> None:
+    weeks = ["2026-03-27", "2026-04-03", "2026-04-10", "2026-04-14"]
+    mark = {"label": "Blockade in force", "on": [bool(week) for week in on]}
+    first, last = map(day_number, bar)
+    assert _bars(mark, weeks, day_number("2026-03-20")) == ((first, last - first),)
 
 
 def test_spread_keeps_order_distance_and_bounds() -> None:
