@@ -122,7 +122,7 @@ def build_outlook(fit: Fit, *, by: tuple[date, ...] = ()) -> Outlook:
     fit
         The posterior; its history must have been built with :func:`plan_weeks_for` weeks of plan.
     by
-        Further dates to answer the questions for.
+        Further dates to answer the questions for; one that is a horizon's day is answered as that horizon alone.
 
     Raises
     ------
@@ -139,7 +139,8 @@ def build_outlook(fit: Fit, *, by: tuple[date, ...] = ()) -> Outlook:
     )
     passages = {q.id: first_passages(paths, q) for q in case.questions}
     horizons: list[tuple[int | None, float, date]] = [(w, float(w), horizon_day(origin, w)) for w in case.horizons]
-    horizons += [(None, (day - origin.as_of).days / 7, day) for day in dict.fromkeys(by)]
+    known = {day for _, _, day in horizons}
+    horizons += [(None, (day - origin.as_of).days / 7, day) for day in dict.fromkeys(by) if day not in known]
     answers = tuple(
         Answer(q, whole, weeks, day, summarise(paths, occurred_by(q, passages[q.id], weeks)))
         for q in case.questions

@@ -21,6 +21,14 @@ def test_a_date_asked_for_twice_is_answered_once() -> None:
     assert sum(a.by == day for a in answers if a.question.id == "deal") == 1
 
 
+def test_a_date_that_is_a_horizons_day_is_answered_as_that_horizon(history: History) -> None:
+    fit = made_up_fit("R0", history)
+    plain = build_outlook(fit, by=(date(2026, 12, 31),))
+    found = build_outlook(fit, by=(history.origin.as_of + timedelta(weeks=13), date(2026, 12, 31)))
+    assert found.answers == plain.answers
+    assert found.answer("deal", 13).by == date(2026, 7, 14)
+
+
 def test_every_question_is_answered_at_every_horizon_and_date(outlook: Outlook, history: History) -> None:
     asked = {(q.id, by) for q in history.case.questions for by in (*_horizon_days(history), *BY)}
     assert {(a.question.id, a.by) for a in outlook.answers} == asked
