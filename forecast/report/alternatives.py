@@ -39,7 +39,7 @@ def occupancy_text(occupancy: Mapping[str, Any]) -> str:
 
 
 def history_text(history: Mapping[str, Any]) -> str:
-    """Say how often each ladder stepped, where it stands, and how long each mark was on."""
+    """Say how often each ladder stepped, where it stood in the end, and how long each mark was on."""
     counts = {row["ladder"]: row for row in history["counts"]}
     ladders = " ".join(_ladder_text(ladder, counts.get(ladder["ladder"])) for ladder in history["ladders"])
     span = f"From {day(history['weeks'][0])} to {day(history['weeks'][-1])}, {weeks(len(history['weeks']))}."
@@ -76,9 +76,9 @@ def _shares_text(ladder: Mapping[str, Any]) -> str:
 
 
 def _ladder_text(ladder: Mapping[str, Any], count: Mapping[str, Any] | None) -> str:
-    now = plain(ladder["levels"][ladder["level_index"][-1]])
+    end = plain(ladder["levels"][ladder["level_index"][-1]])
     steps = "" if count is None else f"{counted(count['up'], 'step')} up and {count['down']} down, "
-    return f"{ladder['ladder'].capitalize()} ladder: {steps}now at {now}."
+    return f"{ladder['ladder'].capitalize()} ladder: {steps}in the end at {end}."
 
 
 def _recent_ladder_text(history: Mapping[str, Any], ladder: Mapping[str, Any], first: str) -> str:

@@ -28,7 +28,7 @@ def test_occupancy_gives_the_last_week(document: dict[str, Any]) -> None:
 def test_history_counts_steps_and_weeks_of_marks(document: dict[str, Any]) -> None:
     text = history_text(document["history"])
     assert "457 weeks" in text
-    assert "Diplomacy ladder: 13 steps up and 12 down, now at none." in text
+    assert "Diplomacy ladder: 13 steps up and 12 down, in the end at none." in text
     assert "Blockade in force in 22 weeks." in text
 
 

@@ -184,6 +184,17 @@ def test_the_time_that_was_simulated_is_told_in_days(document: dict[str, Any], d
         assert said in text
 
 
+@pytest.mark.parametrize(("lead", "said"), [(1 / 7, "on 8 October 2026"), (0.0, "now")])
+def test_the_level_is_marked_with_its_day_where_todays_is_not_known(
+    document: dict[str, Any], lead: float, said: str
+) -> None:
+    document["issue"] |= {"lead_weeks": lead, "coded_until": "2026-10-08" if lead else "2026-10-09"}
+    page = Page(render_html(document))
+    marked = [level.text for level in page.all("li", section="state") if "aria-current" in level.attributes]
+    assert marked == [f"none ◂ {said}", f"coercion ◂ {said}"]
+    assert "◂" not in page.all("style")[0].text
+
+
 def test_no_line_can_end_between_a_number_and_its_per_cent_sign(source: str) -> None:
     assert "7\N{NO-BREAK SPACE}%" in source
     assert not re.search(r"\d %", source)
