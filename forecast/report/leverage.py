@@ -30,7 +30,7 @@ from forecast.report.svg import Around, Layout, Picture, grid, picture
 
 _PRIOR = ("#e8e8e8", "#eeeeee", "#f4f4f4")  # from the narrowest band to the widest
 _PRIOR_EDGE = "#9a9a9a"
-_ROOM, _ROOM_FOR_WORDS = 0.08, 0.15  # of the scale, above and below the widest band
+_ROOM, _ROOM_FOR_WORDS = 0.08, 0.15  # of the scale, above and below what is drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,9 @@ def _figure(weeks: Sequence[str], panels: Sequence[_Panel], layout: Layout) -> F
 def _limits(panels: Sequence[_Panel]) -> tuple[float, float]:
     """Lowest and highest value that any panel has to show, with some room."""
     series = [s for shown in panels for s in shown.series]
-    low = min(min([*s["bands"][-1]["lower"], s["prior"][-1]["lower"]]) for s in series)
-    high = max(max([*s["bands"][-1]["upper"], s["prior"][-1]["upper"]]) for s in series)
+    paths = [path for shown in panels if shown.paths for s in shown.series for path in s["samples"]]
+    low = min(map(min, [*([*s["bands"][-1]["lower"], s["prior"][-1]["lower"]] for s in series), *paths]))
+    high = max(map(max, [*([*s["bands"][-1]["upper"], s["prior"][-1]["upper"]] for s in series), *paths]))
     room = (_ROOM_FOR_WORDS if any(shown.above for shown in panels) else _ROOM) * (high - low)
     return low - room, high + room
 

@@ -81,6 +81,25 @@ def test_a_picture_for_what_the_rung_has(section: dict[str, Any], drawn: dict[st
     assert list(leverage_pictures(without(section, "true", "believed", "misperception"))) == ["gap"]
 
 
+@pytest.mark.parametrize("name", ["misperception", "gap"])
+def test_sample_paths_stay_within_the_frame(section: dict[str, Any], name: str) -> None:
+    far = sample_leverage()
+    for series in (*(x for side in far["sides"] for x in side["latents"]), far["gap"]):
+        series["samples"][0][50], series["samples"][1][60] = 9.0, -9.0
+    drawn = leverage_pictures(far)
+    frame = heights(drawn[name].wide, "fill: #ffffff")[1]  # the first is the figure's
+    thin = heights(drawn[name].wide, 'fill: none; [^"]*stroke-width: 0.6[^"]*')
+    assert len(thin) == (6 if name == "misperception" else 3)
+    assert all(min(frame) < min(path) and max(path) < max(frame) for path in thin)
+    assert drawn["leverage"] == leverage_pictures(section)["leverage"]  # which shows no sample paths
+
+
+def heights(source: str, style: str) -> list[list[float]]:
+    """Vertical places of the points of every path of a style; style is a regular expression."""
+    paths = re.findall(f'<path d="([^"]*)"[^>]* style="{style}"', source)
+    return [[float(y) for y in re.findall(r"[ML] \S+ (\S+)", path)] for path in paths]
+
+
 @pytest.mark.parametrize("layout", ["wide", "narrow"])
 def test_panels_name_sides_and_lines_and_what_zero_means(drawn: dict[str, Picture], layout: str) -> None:
     for side in ("United States", "Iran"):
