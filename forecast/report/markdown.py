@@ -25,6 +25,7 @@ from forecast.report.tables import (
     probability_grid,
     rug_label,
     side_label,
+    weekly_medians,
 )
 
 # An underscore or an ampersand inside a word is literal in Markdown already; escaping it would only hurt the eye.
@@ -65,6 +66,7 @@ def render_markdown(document: Mapping[str, Any]) -> str:
         rug_label=rug_label,
         skill_text=skill_text,
         verdict_counts=verdict_counts,
+        weekly_medians=weekly_medians,
     )
     return text.rstrip() + "\n"
 

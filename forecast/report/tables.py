@@ -45,6 +45,14 @@ class Spell:
     weeks: int
 
 
+@dataclass(frozen=True, slots=True)
+class MedianRow:
+    """One latent of the table of medians by week."""
+
+    label: str
+    medians: list[float]
+
+
 def probability_grid(probabilities: Sequence[Mapping[str, Any]]) -> Grid:
     """Arrange the probabilities as events by horizons, keeping the document's order of events."""
     columns = sorted(
@@ -72,6 +80,31 @@ def checkpoints(length: int) -> list[int]:
     """
     last = length - 1
     return sorted({round(last * step / _CHECKPOINTS) for step in range(1, _CHECKPOINTS + 1)} - {0})
+
+
+def weekly_medians(leverage: Mapping[str, Any], places: Sequence[int]) -> list[MedianRow]:
+    """Medians of every latent in some weeks, that of the latest as its own table has it: by week they are coarser.
+
+    Parameters
+    ----------
+    leverage : Mapping
+        The document's ``leverage``.
+    places : sequence of int
+        Places of the weeks in ``leverage["weeks"]``.
+    """
+    now = leverage["now"]
+    latest = {(row["side"], row["latent"]): row["median"] for row in now["rows"]}
+    latents = [
+        (f"{side['label']}: {series['label'].lower()}", side["side"], series)
+        for side in leverage["sides"]
+        for series in side["latents"]
+    ]
+    rows = []
+    for label, side, series in [*latents, (leverage["gap"]["label"], None, leverage["gap"])]:
+        by_week = dict(zip(leverage["weeks"], series["median"], strict=True))
+        by_week[now["week"]] = latest.get((side, series["latent"]), by_week[now["week"]])
+        rows.append(MedianRow(label, [by_week[leverage["weeks"][place]] for place in places]))
+    return rows
 
 
 def mark_spells(history: Mapping[str, Any]) -> list[Spell]:

@@ -166,6 +166,18 @@ def test_page_and_text_show_every_row(section: dict[str, Any], page: Page, text:
         assert line in plain
 
 
+def test_the_latest_median_is_printed_alike_in_both_tables(document: dict[str, Any]) -> None:
+    section = document["leverage"]
+    latents = [*(x for side in section["sides"] for x in side["latents"]), section["gap"]]
+    for number, (row, series) in enumerate(zip(section["now"]["rows"], latents, strict=True)):
+        # +0.61 and so on, but +0.60 by way of the three decimals that medians by week have.
+        row["median"], series["median"][-1] = number + 0.605066, number + 0.605
+    text = render_markdown(document)
+    lines = text[text.index("Medians by week:") : text.index("Factor on the weekly odds")].splitlines()[4:]
+    ends = [line.split("|")[-2].strip() for line in lines if line]
+    assert ends == [f"+{number}.61" for number in range(len(latents))]
+
+
 def test_what_an_item_says_now_is_shown_or_said_to_be_unknown(page: Page, text: str) -> None:
     told = {row.text for row in page.all("tr", section="leverage")}
     for label, shown in (("Oil price over its year", "−0.20"), ("Relief & restraint", "not on record")):
