@@ -260,7 +260,10 @@ def _read_block(path: Path) -> dict[str, Prior]:
     except OSError as error:
         message = f"{path}: cannot be read ({error.strerror}); it must be a file that you may read"
         raise PriorError(message) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        message = f"{path}: nested too deeply to be read; take brackets away"
+        raise PriorError(message) from None
+    except ValueError as error:  # of the grammar, of the encoding, or of a number too long to be one
         message = f"{path}: not valid TOML: {error}"
         raise PriorError(message) from None
     return {name: _read_prior(path, name, entry) for name, entry in raw.items()}
