@@ -87,9 +87,7 @@ def to_document(
         "issue": _issue(outlook, run_at, next_run)
         | {"fallbacks": [{"rung": f.rung, "reason": f.reason} for f in fallbacks], "ledger": ledger},
         "state": describe.state(history),
-        "headlines": [
-            _headline(a, outlook) for a in outlook.answers if a.question.headline and _at(a, outlook, HEADLINE_WEEKS)
-        ],
+        "headlines": _headlines(outlook),
         "outcomes": _outcomes(outlook),
         "probabilities": [_probability_row(a) for a in outlook.answers],
         **_questions(history.case),
@@ -130,6 +128,11 @@ def _at(answer: Answer, outlook: Outlook, wanted: int) -> bool:
     """Whether an answer is at the wanted horizon, or at the one nearest to it that the case asks for."""
     nearest = min(outlook.fit.history.case.horizons, key=lambda w: abs(w - wanted))
     return answer.horizon_weeks == nearest
+
+
+def _headlines(outlook: Outlook) -> list[dict[str, Any]]:
+    asked = (a for a in outlook.answers if a.question.headline and _at(a, outlook, HEADLINE_WEEKS))
+    return [_headline(answer, outlook) for answer in asked]
 
 
 def _of_which(answer: Answer, outlook: Outlook) -> str:
