@@ -145,7 +145,7 @@ def _of_which(answer: Answer, outlook: Outlook) -> str:
     came = occurred_by(answer.question, first_step_up(outlook.paths.force, CONFLICT), answer.weeks)
     p = summarise(outlook.paths, came).mean
     return (
-        f" Of it, {percent(p)} ({fraction(p)}; {word(p)[0]}) is a step up to conflict; the rest is a return to "
+        f" A step up to conflict by then has {percent(p)} ({fraction(p)}; {word(p)[0]}); the rest is a return to "
         "coercion, the level held, after an easing."
     )
 

@@ -130,9 +130,9 @@ def test_an_escalation_says_how_much_of_it_is_worse_than_now(outlook: Outlook, d
     to_conflict = (level[1:] > level[:-1]) & (level[1:] == 2)
     worse = percent(to_conflict[:13].any(axis=0).mean())
     (told,) = [h["sentence"] for h in document["headlines"] if h["event"] == "escalation"]
-    assert f"Of it, {worse} (" in told
-    assert "is a step up to conflict; the rest is a return to coercion, the level held, after an easing." in told
-    assert not any("Of it" in h["sentence"] for h in document["headlines"] if h["event"] != "escalation")
+    assert f"A step up to conflict by then has {worse} (" in told
+    assert told.endswith("; the rest is a return to coercion, the level held, after an easing.")
+    assert not any("conflict" in h["sentence"] for h in document["headlines"] if h["event"] != "escalation")
     assert document["outcomes"]["note"].endswith("So does a return to coercion, the level held, after an easing.")
 
 
@@ -144,7 +144,7 @@ def test_from_calm_an_escalation_is_one_and_from_conflict_there_is_none_worse(
     headlines = written(replace(outlook, fit=replace(outlook.fit, history=history)))["headlines"]
     (sentence,) = [h["sentence"] for h in headlines if h["event"] == "escalation"]
     assert told in sentence
-    assert "Of it" not in sentence
+    assert "A step up to conflict" not in sentence
 
 
 def test_outcomes_sum_to_one_and_their_dots_to_fifty(document: dict[str, Any], of_base_rate: dict[str, Any]) -> None:
