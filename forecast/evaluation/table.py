@@ -6,7 +6,7 @@
 ``case``, ``question``  ids, as the case declares them
 ``origin``              as-of time of the forecast, UTC
 ``by``                  deadline; a date means its end
-``horizon_weeks``       from the origin's day to the deadline
+``horizon_weeks``       from the last day that was over at the origin to the deadline
 ``probability``         of the event
 ``outcome``             1 or 0; missing while the question is open, and for good if it was void
 ``decided_on``          when the deciding fact came (the deadline where nothing did); a date means its end
@@ -135,7 +135,8 @@ def check_table(table: pd.DataFrame) -> pd.DataFrame:
     check_probabilities(rows["probability"])
     outcome = pd.to_numeric(rows["outcome"], errors="coerce").astype("float64")
     settled = rows["outcome"].notna()
-    days = rows["by"] - rows["origin"].dt.tz_localize(None).dt.normalize()
+    last_whole_day = (rows["origin"] - DAY_END).dt.tz_localize(None).dt.normalize()
+    days = rows["by"] - last_whole_day
     repeated = rows.duplicated(["forecaster", *KEY])
     broken = {
         "is given twice": repeated,

@@ -34,6 +34,8 @@ def test_a_join_carries_every_forecast_and_leaves_what_is_not_settled_open() -> 
     assert len(joined) == 4
     assert joined["outcome"].isna().tolist() == [True, False, True, False]
     assert joined["horizon_weeks"].tolist() == [13.0] * 4
+    within_the_next_day = rows.assign(origin=rows["origin"] + pd.Timedelta(hours=12))
+    assert check_table(within_the_next_day)["horizon_weeks"].tolist() == [13.0] * 4
     scored = score_rows(joined)
     assert scored["forecaster"].tolist() == ["R1", "R3"]
     np.testing.assert_allclose(scored["brier"], [0.49, 0.16])
