@@ -1,12 +1,39 @@
-"""Writing that leaves nothing half done: a lock on an output folder, and files that are whole or absent."""
+"""Files: settings read with errors in words, and writing that leaves nothing half done, under a lock."""
 
 import fcntl
 import os
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from forecast.errors import BusyError, OutputError
+from forecast.errors import BusyError, ForecastError, OutputError
+
+
+def read_toml(
+    path: Path, error: type[ForecastError], *, mend: str = "it must be a file that you may read"
+) -> dict[str, Any]:
+    """Read a TOML file, with a byte-order mark or without.
+
+    Parameters
+    ----------
+    path
+        The file.
+    error
+        What to raise, naming the file, if it cannot be read or is not TOML.
+    mend
+        What to do about a file that cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as found:
+        message = f"{path}: cannot be read ({found.strerror}); {mend}"
+    except RecursionError:
+        message = f"{path}: nested too deeply to be read; take brackets away"
+    except ValueError as found:  # of the grammar, of the encoding, or of a number too long to be one
+        message = f"{path}: not valid TOML: {found}"
+    raise error(message)
 
 
 def check_place(out: Path) -> None:

@@ -8,7 +8,6 @@ between ledger and files, it is made good by the next one, because the ledger ta
 import json
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,16 +17,15 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from forecast.case import Case
+from forecast.case import Case, load_case
 from forecast.errors import CaseError, EngineError, OutputError, PosteriorError, RungError, at
-from forecast.files import check_place, locked
+from forecast.files import check_place, locked, read_toml
 from forecast.inference import Fit, SavedPosterior, Settings, fit, load_posterior, manifest, save_posterior
 from forecast.inference.latents import Correction
 from forecast.ledger import Appended, Ledger, append, head_of, open_ledger
 from forecast.ledger.issue import forecasts_of
 from forecast.models import DEFAULT_RUNG, build_history, get_rung, load_priors
-from forecast.observations import Vintage, as_of
-from forecast.observations.vintage import parse_instant
+from forecast.observations import Vintage, as_of, parse_instant
 from forecast.outlook import Fallback, Outlook, build_outlook, plan_weeks_for, to_document
 
 FILES = ("report.html", "report.md", "outlook.json", "posterior.nc")
@@ -80,19 +78,10 @@ class Run:
 def load_definition(path: Path) -> ReportDefinition:
     """Read a report definition; CaseError names file and field."""
     try:
-        return ReportDefinition.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        message = f"{path}: cannot be read ({error.strerror}); give the path of a report definition"
-        raise CaseError(message) from None
+        return ReportDefinition.model_validate(read_toml(path, CaseError, mend="give the path of a report definition"))
     except ValidationError as error:
         first = error.errors()[0]
         message = f"{at(path, field='.'.join(str(p) for p in first['loc']))}: {first['msg']}"
-        raise CaseError(message) from None
-    except RecursionError:
-        message = f"{path}: nested too deeply to be read; take brackets away"
-        raise CaseError(message) from None
-    except ValueError as error:  # of the grammar, of the encoding, or of a number too long to be one
-        message = f"{path}: not valid TOML: {error}"
         raise CaseError(message) from None
 
 
@@ -117,8 +106,12 @@ def fit_case(
     )
 
 
-def refit_from_file(case: Case, path: Path, *, by: tuple[date, ...] = (), priors_folder: Path | None = None) -> Fit:
+def refit_from_file(
+    case: Case | None, path: Path, *, by: tuple[date, ...] = (), priors_folder: Path | None = None
+) -> Fit:
     """Put a saved posterior back on its vintage, provided that the data are still those it was fitted to.
+
+    Without a case it is that which the file names.
 
     Raises
     ------
@@ -127,7 +120,7 @@ def refit_from_file(case: Case, path: Path, *, by: tuple[date, ...] = (), priors
     """
     saved = load_posterior(path)
     told = _metadata(path, saved)
-    vintage = as_of(case, told.as_of)
+    vintage = as_of(case or load_case(told.case), told.as_of)
     priors = load_priors(priors_folder)
     for what, then, now in (
         ("data", told.data_digest, vintage.digest()),
@@ -145,17 +138,6 @@ def refit_from_file(case: Case, path: Path, *, by: tuple[date, ...] = (), priors
         sample_stats=saved.sample_stats,
         correction=_saved_correction(path, saved),
     )
-
-
-def case_of_posterior(path: Path) -> str:
-    """Return the id of the case that a saved posterior was fitted to.
-
-    Raises
-    ------
-    PosteriorError
-        The file is damaged, or does not say what it was fitted to.
-    """
-    return _metadata(path, load_posterior(path)).case
 
 
 def _metadata(path: Path, saved: SavedPosterior) -> _Metadata:

@@ -32,7 +32,6 @@ from forecast.run import (
     FILES,
     Run,
     _saved_correction,
-    case_of_posterior,
     finish,
     load_definition,
     output_folder,
@@ -429,9 +428,9 @@ def test_a_posterior_that_does_not_say_what_it_was_fitted_to_is_refused_by_field
         told = json.loads(file.attrs[ATTRIBUTE])
         del told[field]
         file.attrs[ATTRIBUTE] = json.dumps(told if value is None else {**told, field: value})
-    for read in (lambda: case_of_posterior(path), lambda: refit_from_file(us_iran, path)):
+    for case in (None, us_iran):
         with pytest.raises(PosteriorError, match=rf"posterior\.nc, field '{field}' of its metadata: .*`forecast fit`"):
-            read()
+            refit_from_file(case, path)
 
 
 def test_a_saved_run_is_refused_once_its_data_have_changed(us_iran: Case, first_run: Run, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ A case is shipped with the package (``us-iran``) or is any folder of the same ma
 """
 
 import os
-import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from forecast.case.schema import Case
 from forecast.errors import CaseError, at
+from forecast.files import read_toml
 
 SHIPPED = Path(__file__).resolve().parent.parent / "cases"
 _FILES = ("case.toml", "signals.toml", "coding.toml", "questions.toml")
@@ -68,20 +69,11 @@ def _folder(name: str | Path) -> Path:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        message = f"{path}: missing; a case folder holds {', '.join(_FILES)}"
-        raise CaseError(message) from None
-    except OSError as error:
-        message = f"{path}: cannot be read ({error.strerror}); it must be a file that you may read"
-        raise CaseError(message) from None
-    except RecursionError:
-        message = f"{path}: nested too deeply to be read; take brackets away"
-        raise CaseError(message) from None
-    except ValueError as error:  # of the grammar, of the encoding, or of a number too long to be one
-        message = f"{path}: not valid TOML: {error}"
-        raise CaseError(message) from None
+    with suppress(PermissionError):  # reading it says so
+        if not path.exists():
+            message = f"{path}: missing; a case folder holds {', '.join(_FILES)}"
+            raise CaseError(message)
+    return read_toml(path, CaseError)
 
 
 def _explain(folder: Path, error: ValidationError) -> str:

@@ -235,9 +235,9 @@ def _fit(arguments: argparse.Namespace) -> int:
 def _outlook(arguments: argparse.Namespace) -> int:
     from forecast.case import load_case
     from forecast.outlook import build_outlook
-    from forecast.run import case_of_posterior, finish, refit_from_file
+    from forecast.run import finish, refit_from_file
 
-    case = load_case(arguments.case or case_of_posterior(arguments.posterior))
+    case = load_case(arguments.case) if arguments.case is not None else None
     by = tuple(arguments.by)
     fitted = refit_from_file(case, arguments.posterior, by=by, priors_folder=arguments.priors)
     if arguments.out is not None:
@@ -247,7 +247,7 @@ def _outlook(arguments: argparse.Namespace) -> int:
     outlook = build_outlook(fitted, by=by)
     _tell_failures(outlook)
     table = outlook.table()
-    head = f"{case.title}: {fitted.rung.name} as of {outlook.origin.as_of}, gate {outlook.gate}"
+    head = f"{fitted.history.case.title}: {fitted.rung.name} as of {outlook.origin.as_of}, gate {outlook.gate}"
     lines = [head, table.to_string(index=False)]
     show(json.loads(table.to_json(orient="records", date_format="iso")), lines, arguments.json)
     return GATE_FAILED if outlook.gate == "fail" else 0

@@ -24,6 +24,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from forecast.case import last_whole_day
 from forecast.errors import ScoreError
 from forecast.evaluation.checks import check_probabilities
 from forecast.evaluation.scores import FLOOR, brier, log_score
@@ -135,8 +136,7 @@ def check_table(table: pd.DataFrame) -> pd.DataFrame:
     check_probabilities(rows["probability"])
     outcome = pd.to_numeric(rows["outcome"], errors="coerce").astype("float64")
     settled = rows["outcome"].notna()
-    last_whole_day = (rows["origin"] - DAY_END).dt.tz_localize(None).dt.normalize()
-    days = rows["by"] - last_whole_day
+    days = rows["by"] - pd.to_datetime(rows["origin"].map(last_whole_day))
     repeated = rows.duplicated(["forecaster", *KEY])
     broken = {
         "is given twice": repeated,

@@ -5,7 +5,6 @@ event's in eight respects, and what that difference is worth: how likely the con
 deadline, and if it does not. Contracts that nobody has mapped are listed, never guessed.
 """
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -17,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from forecast.case import Case
 from forecast.errors import CaseError, at
+from forecast.files import read_toml
 from forecast.markets.implied import Implied, Rules
 from forecast.markets.ladder import Curve, Leg, fit_curve
 from forecast.markets.tables import read_contracts
@@ -318,17 +318,11 @@ def _explained(clipped: Literal["", "low", "high"], price: float, hit: float, fa
 
 
 def _read(path: Path) -> tuple[Mapping, ...]:
+    content = read_toml(path, CaseError)
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         return _File.model_validate(content).mappings
-    except OSError as error:
-        raise CaseError(f"{path}: cannot be read ({error.strerror}); it must be a file that you may read") from None
     except ValidationError as error:
         raise CaseError(f"{_place(path, content, error)}") from None
-    except RecursionError:
-        raise CaseError(f"{path}: nested too deeply to be read; take brackets away") from None
-    except ValueError as error:  # of the grammar, of the encoding, or of a number too long to be one
-        raise CaseError(f"{path}: not valid TOML: {error}") from None
 
 
 def _place(path: Path, content: dict[str, Any], error: ValidationError) -> str:

@@ -7,7 +7,6 @@ is independent of the sampler's.
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from forecast.errors import PriorError, at
+from forecast.files import read_toml
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -255,18 +255,7 @@ def check_priors(priors: Priors) -> list[PriorCheck]:
 
 
 def _read_block(path: Path) -> dict[str, Prior]:
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        message = f"{path}: cannot be read ({error.strerror}); it must be a file that you may read"
-        raise PriorError(message) from None
-    except RecursionError:
-        message = f"{path}: nested too deeply to be read; take brackets away"
-        raise PriorError(message) from None
-    except ValueError as error:  # of the grammar, of the encoding, or of a number too long to be one
-        message = f"{path}: not valid TOML: {error}"
-        raise PriorError(message) from None
-    return {name: _read_prior(path, name, entry) for name, entry in raw.items()}
+    return {name: _read_prior(path, name, entry) for name, entry in read_toml(path, PriorError).items()}
 
 
 def _read_prior(path: Path, name: str, entry: Any) -> Prior:

@@ -222,7 +222,7 @@ def _later(on: np.ndarray, persists: np.ndarray, starts: np.ndarray, share: floa
 
     What is left of a state's lead over the other, ``persists - starts``, fades by that factor a week.
     """
-    if share == 1.0:
+    if share == 1.0:  # exactly, also where the chain alternates (persists < starts) and has no parts of weeks
         return np.where(on, persists, starts)
     in_the_long_run = starts / (1.0 - persists + starts)
     left = np.maximum(persists - starts, 0.0) ** share

@@ -135,10 +135,15 @@ def _headlines(outlook: Outlook) -> list[dict[str, Any]]:
     return [_headline(answer, outlook) for answer in asked]
 
 
+def _may_return(outlook: Outlook) -> bool:
+    """Whether an escalation may be no more than a return to the level held: there is something to ease from."""
+    return outlook.fit.rung.levels_move_on and outlook.origin.force != CALM
+
+
 def _of_which(answer: Answer, outlook: Outlook) -> str:
     """How much of an escalation's probability goes beyond the level that is held, which a reader takes it to mean."""
     held = outlook.origin.force
-    if answer.question.event != "escalation" or not outlook.fit.rung.levels_move_on or held == CALM:
+    if answer.question.event != "escalation" or not _may_return(outlook):
         return ""
     if held == CONFLICT:
         return " Conflict is held already: what counts is a new step up after an easing."
@@ -219,7 +224,7 @@ def _outcomes(outlook: Outlook) -> dict[str, Any]:
 
 
 def _returns(outlook: Outlook) -> str:
-    if not outlook.fit.rung.levels_move_on or outlook.origin.force == CALM:
+    if not _may_return(outlook):
         return ""
     return f" So does a return to {LEVELS['force'][outlook.origin.force]}, the level held, after an easing."
 

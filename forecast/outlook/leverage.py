@@ -59,7 +59,7 @@ _RUNG_NOTES = {
     "true": "This rung knows no misperception: each side is taken to act on its true leverage.",
     "tension": "This rung has one tension for the dyad, the gap: what each side holds is not told apart.",
 }
-_SPEAKERS = {
+_CAVEATS = {
     PRIOR_SPEAKS: " (the prior speaking: the data hardly tell)",
     MOSTLY_PRIOR: " (mostly the prior speaking: the data tell a little)",
 }
@@ -240,19 +240,17 @@ def _now(
 
 def _summary(rows: Sequence[Mapping[str, Any]], compared_week: str) -> list[str]:
     """What the latest week comes to, in words."""
-    positive = {(row["side_label"], row["latent"]): row["p_positive"] for row in rows}
-    without_drivers = {(row["side_label"], row["latent"]): _without_drivers(row) for row in rows}
-    speaking = {row["side_label"]: row["speaking"] for row in rows if row["latent"] == "misperception"}
+    by_latent = {(row["side_label"], row["latent"]): row for row in rows}
     found = []
     for label in dict.fromkeys(row["side_label"] for row in rows if row["side"] is not None):
-        text = f"{label}: {percent(positive[label, 'true'])} that its true leverage is above what is usual for it"
-        text += without_drivers[label, "true"]
-        if (label, "misperception") in positive:
+        true, misperception = by_latent[label, "true"], by_latent.get((label, "misperception"))
+        text = f"{label}: {percent(true['p_positive'])} that its true leverage is above what is usual for it"
+        text += _without_drivers(true)
+        if misperception is not None:
             text += (
-                f"; {percent(positive[label, 'misperception'])} that it rates itself higher, against that leverage, "
-                "than it usually does"
+                f"; {percent(misperception['p_positive'])} that it rates itself higher, against that leverage, than "
+                f"it usually does{_CAVEATS.get(misperception['speaking'], '')}"
             )
-            text += _SPEAKERS.get(speaking[label], "")
         found.append(f"{text}.")
     gap, day = rows[-1], date.fromisoformat(compared_week)
     text = (

@@ -139,7 +139,8 @@ def spelling(k: int) -> dict[str, Any]:
                 "above zero, before and after": float(above[~during].mean()),
             }
     with_misperception, without = (row[f"{name}, {latent}"] for name in ("R6", "R5"))
-    if (error := "error of gap, during") in with_misperception.keys() & without.keys():
+    if "failed" not in with_misperception.keys() | without.keys():
+        error = "error of gap, during"
         with_misperception[f"{error}, less that of R5"] = with_misperception[error] - without[error]
     return row
 

@@ -11,7 +11,8 @@ import pytest
 
 from forecast.report import render_html, render_markdown
 from tests.report.pages import Page
-from tests.report.sample import HOSTILE_NOTE, SCRIPT, sample_document
+from tests.report.sample import SCRIPT, sample_document
+from tests.report.sample_history import HOSTILE_NOTE
 
 ORDER = [
     "headlines",

@@ -6,7 +6,8 @@ from markupsafe import Markup
 
 from forecast.report import render_markdown
 from forecast.report.markdown import escape
-from tests.report.sample import HOSTILE_NOTE, SCRIPT, sample_document
+from tests.report.sample import SCRIPT, sample_document
+from tests.report.sample_history import HOSTILE_NOTE
 
 
 @pytest.fixture(scope="module")
