@@ -1,6 +1,7 @@
-"""Files: settings read with errors in words, and writing that leaves nothing half done, under a lock."""
+"""Files: TOML and JSON read with errors in words, and writing that leaves nothing half done, under a lock."""
 
 import fcntl
+import json
 import os
 import tomllib
 from collections.abc import Iterator
@@ -33,6 +34,20 @@ def read_toml(
         message = f"{path}: nested too deeply to be read; take brackets away"
     except ValueError as found:  # of the grammar, of the encoding, or of a number too long to be one
         message = f"{path}: not valid TOML: {found}"
+    raise error(message)
+
+
+def read_json(path: Path, error: type[ForecastError], *, mend: str) -> Any:
+    """Read a JSON file, with ``error`` and ``mend`` as in :func:`read_toml`, whatever is wrong with it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as found:
+        reason = f"cannot be read ({found.strerror})"
+    except RecursionError:
+        reason = "nested too deeply to be read"
+    except ValueError as found:  # as of TOML
+        reason = f"not JSON ({found})"
+    message = f"{path}: {reason}; {mend}"
     raise error(message)
 
 

@@ -22,6 +22,7 @@ from forecast.errors import CaseError, EngineError, OutputError, PosteriorError,
 from forecast.files import check_place, locked, read_toml
 from forecast.inference import Fit, SavedPosterior, Settings, fit, load_posterior, manifest, save_posterior
 from forecast.inference.latents import Correction
+from forecast.inference.sampling import LEAST_CHAINS, LEAST_DRAWS, SEEDS
 from forecast.ledger import Appended, Ledger, append, head_of, open_ledger
 from forecast.ledger.issue import forecasts_of
 from forecast.models import DEFAULT_RUNG, build_history, get_rung, load_priors
@@ -59,10 +60,10 @@ class _Metadata(BaseModel):
     as_of: Annotated[str, AfterValidator(_as_time)]
     data_digest: str
     prior_digest: str
-    seed: int = Field(ge=0, lt=2**63)
-    draws: int = Field(ge=100)
-    tune: int = Field(ge=100)
-    chains: int = Field(ge=2)
+    seed: int = Field(ge=0, lt=SEEDS)
+    draws: int = Field(ge=LEAST_DRAWS)
+    tune: int = Field(ge=LEAST_DRAWS)
+    chains: int = Field(ge=LEAST_CHAINS)
 
 
 @dataclass(frozen=True, slots=True)

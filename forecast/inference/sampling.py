@@ -25,6 +25,7 @@ CHAINS = 4
 TUNE = 300
 DRAWS = 1000
 TARGET_ACCEPT = 0.8
+LEAST_DRAWS, LEAST_CHAINS, SEEDS = 100, 2, 2**63  # fewer draws or tuning steps, or chains, cannot be diagnosed
 SCATTER = 1.5  # of the starting points of a whitened posterior, in its standard deviations
 
 Report = Callable[[str], None]
@@ -41,10 +42,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse settings that could not be diagnosed."""
-        if self.draws < 100 or self.tune < 100 or self.chains < 2 or not 0 <= self.seed < 2**63:
+        too_few = min(self.draws, self.tune) < LEAST_DRAWS or self.chains < LEAST_CHAINS
+        if too_few or not 0 <= self.seed < SEEDS:
             message = (
                 f"sampling with draws={self.draws}, tune={self.tune}, chains={self.chains}, seed={self.seed}: "
-                "needs at least 100 draws, 100 tuning steps and 2 chains, and a seed from 0 and below 2**63"
+                f"needs at least {LEAST_DRAWS} draws, {LEAST_DRAWS} tuning steps and {LEAST_CHAINS} chains, and a seed "
+                "from 0 and below 2**63"
             )
             raise ForecastError(message)
 

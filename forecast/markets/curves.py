@@ -1,6 +1,5 @@
 """What a model says of each event by time: curves from an outlook, or from its document, to be read at any deadline."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from forecast.case import last_whole_day
 from forecast.errors import DataError
+from forecast.files import read_json
 from forecast.outlook import Outlook
 from forecast.outlook.probabilities import INTERVAL
 
@@ -89,16 +89,8 @@ def read_curves(path: Path) -> ModelCurves:
     DataError
         The file cannot be read, or is no outlook document; the field is named.
     """
-    try:
-        return curves_of_document(json.loads(path.read_text(encoding="utf-8")), name=str(path))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give an outlook.json of `forecast run`") from None
-    except RecursionError:
-        raise DataError(f"{path}: nested too deeply to be read; give an outlook.json of `forecast run`") from None
-    except ValueError as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path}: not JSON ({error}); give an outlook.json of `forecast run`") from None
+    document = read_json(path, DataError, mend="give an outlook.json of `forecast run`")
+    return curves_of_document(document, name=str(path))
 
 
 def curves_of_document(document: Any, *, name: str = "outlook document") -> ModelCurves:

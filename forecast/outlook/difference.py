@@ -4,7 +4,6 @@ A pure function of two documents (``forecast-outlook/1``), so that what was publ
 Horizons count from each as-of time, so the same horizon ends on another day in the later document.
 """
 
-import json
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +12,7 @@ import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from forecast.errors import DataError
+from forecast.files import read_json
 from forecast.observations.ladders import FRIDAY
 from forecast.outlook.document import rounded
 
@@ -135,19 +135,14 @@ def read_issued(path: Path) -> Issued:
         It cannot be read, or is no outlook document; the field is named.
     """
     file = path / "outlook.json" if path.is_dir() else path
+    document = read_json(file, DataError, mend="give an outlook.json of `forecast run`, or its folder")
     try:
-        return Issued.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except OSError as error:
-        message = f"{file}: cannot be read ({error.strerror}); give an outlook.json of `forecast run`, or its folder"
+        return Issued.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         message = f"{file}, field {where!r}: {first['msg']}; give an outlook.json of `forecast run`"
-    except RecursionError:
-        message = f"{file}: nested too deeply to be read; give an outlook.json of `forecast run`"
-    except ValueError as error:
-        message = f"{file}: not JSON ({error}); give an outlook.json of `forecast run`"
-    raise DataError(message)
+        raise DataError(message) from None
 
 
 def difference(one: Issued, other: Issued) -> dict[str, Any]:

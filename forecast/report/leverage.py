@@ -119,8 +119,8 @@ def _limits(panels: Sequence[_Panel]) -> tuple[float, float]:
     """Lowest and highest value that any panel has to show, with some room."""
     series = [s for shown in panels for s in shown.series]
     paths = [path for shown in panels if shown.paths for s in shown.series for path in s["samples"]]
-    low = min(map(min, [*([*s["bands"][-1]["lower"], s["prior"][-1]["lower"]] for s in series), *paths]))
-    high = max(map(max, [*([*s["bands"][-1]["upper"], s["prior"][-1]["upper"]] for s in series), *paths]))
+    edges = [[*s["bands"][-1][end], s["prior"][-1][end]] for s in series for end in ("lower", "upper")]
+    low, high = min(map(min, [*edges, *paths])), max(map(max, [*edges, *paths]))
     room = (_ROOM_FOR_WORDS if any(shown.above for shown in panels) else _ROOM) * (high - low)
     return low - room, high + room
 

@@ -92,8 +92,7 @@ def weekly_medians(leverage: Mapping[str, Any], places: Sequence[int]) -> list[M
     places : sequence of int
         Places of the weeks in ``leverage["weeks"]``.
     """
-    now = leverage["now"]
-    latest = {(row["side"], row["latent"]): row["median"] for row in now["rows"]}
+    latest = {(row["side"], row["latent"]): row["median"] for row in leverage["now"]["rows"]}
     latents = [
         (f"{side['label']}: {series['label'].lower()}", side["side"], series)
         for side in leverage["sides"]
@@ -101,9 +100,8 @@ def weekly_medians(leverage: Mapping[str, Any], places: Sequence[int]) -> list[M
     ]
     rows = []
     for label, side, series in [*latents, (leverage["gap"]["label"], None, leverage["gap"])]:
-        by_week = dict(zip(leverage["weeks"], series["median"], strict=True))
-        by_week[now["week"]] = latest.get((side, series["latent"]), by_week[now["week"]])
-        rows.append(MedianRow(label, [by_week[leverage["weeks"][place]] for place in places]))
+        medians = [*series["median"][:-1], latest[side, series["latent"]]]
+        rows.append(MedianRow(label, [medians[place] for place in places]))
     return rows
 
 
